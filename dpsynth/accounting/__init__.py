@@ -1,0 +1,1 @@
+"""Privacy accounting: events say what happened, curves say what it costs. Pure and exact."""

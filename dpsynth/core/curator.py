@@ -1,0 +1,116 @@
+"""The Curator: the only door between a synthesizer and people's rows, and what passes through it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dpsynth.core.domain import Clique, Domain
+
+__all__ = ["Candidate", "Curator", "FittedModel", "NoisyMarginal", "Plan", "Synthesizer"]
+
+from dpsynth.core.table import SyntheticTable
+
+
+@dataclass(frozen=True)
+class NoisyMarginal:
+    """A curator's answer: noisy counts.
+
+    Attributes:
+        clique: the columns, in domain order; the empty tuple for the total count.
+        values: noisy counts, float64, shape (cells,), C order over the clique.
+        sigma: standard deviation of the noise in each cell, in rows.
+    """
+
+    clique: Clique
+    values: NDArray[np.float64]
+    sigma: float
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A marginal that may be selected, with public scoring facts.
+
+    The curator scores it as ``weight * (L1(true - estimate) - offset)``.
+    """
+
+    clique: Clique
+    weight: float
+    offset: float
+
+
+class Curator(Protocol):
+    """Holds the rows and answers only in noise. Every call is charged before the rows are touched.
+
+    ``sigma`` is always the *noise multiplier*: noise standard deviation in units of the L2 sensitivity
+    that the policy's privacy unit implies. Its zCDP cost is rho = 1 / (2 sigma^2) per marginal.
+    """
+
+    @property
+    def domain(self) -> Domain:
+        """Public columns with their values or bins."""
+
+    @property
+    def remaining(self) -> int:
+        """What this run may still spend, in nano-rho (1e-9 zCDP), rounded down."""
+
+    def count(self, sigma: float) -> NoisyMarginal:
+        """Noisy number of rows (clique ``()``). Costs rho = 1 / (2 sigma^2)."""
+
+    def measure(self, cliques: Sequence[Clique], sigma: float) -> list[NoisyMarginal]:
+        """Noisy marginals, exact discrete Gaussian noise. Costs rho = 1 / (2 sigma^2) for each clique."""
+
+    def select(
+        self,
+        candidates: Sequence[Candidate],
+        estimates: Mapping[Clique, NDArray[np.float64]],
+        epsilon: float,
+    ) -> int:
+        """Index of a worst-fitted candidate by noisy max. Costs rho = epsilon^2 / 8."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a synthesizer intends, from public facts only.
+
+    Attributes:
+        synthesizer: registered name.
+        version: version of the synthesizer.
+        rho_nano: the most it may spend, nano-rho.
+        steps: one plain line per planned step, for people.
+        options: public parameters, JSON values.
+        least_spent: fraction of ``rho_nano`` that the run is promised to use at least (0..1).
+        why_less: the reason when ``least_spent`` is below 0.99, else empty.
+    """
+
+    synthesizer: str
+    version: str
+    rho_nano: int
+    steps: tuple[str, ...]
+    options: Mapping[str, int | str]
+    least_spent: float = 0.99
+    why_less: str = ""
+
+
+class FittedModel(Protocol):
+    """A model that has only ever seen noisy answers; everything asked of it is post-processing."""
+
+    def sample(self, rows: int, rng: np.random.Generator) -> SyntheticTable:
+        """Draw ``rows`` synthetic rows (``rows`` >= 0)."""
+
+
+class Synthesizer(Protocol):
+    """A synthesizer: plans from public facts, then fits with a curator. Plug-ins implement this."""
+
+    name: str
+    version: str
+
+    def plan(self, domain: Domain, rho_nano: int, max_model_cells: int) -> Plan:
+        """Every mechanism's shape and the total cost, from public facts. Raises PolicyRefusal if infeasible."""
+
+    def fit(self, plan: Plan, curator: Curator) -> FittedModel:
+        """Ask the curator and fit. Never sees a row."""

@@ -1,0 +1,37 @@
+"""The guarantee that a release carries: the promise in numbers, with everything needed to read it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from dpsynth.core.unit import PrivacyUnit
+
+__all__ = ["Guarantee"]
+
+
+@dataclass(frozen=True)
+class Guarantee:
+    """A privacy guarantee, stated for one release.
+
+    Attributes:
+        rho_nano: zCDP charge, nano-rho (1e-9), rounded up.
+        epsilon: epsilon at ``delta``, decimal string, rounded up.
+        delta: decimal string.
+        unit: the privacy unit and neighbouring relation.
+        accountant: how epsilon was computed from the events.
+        assumptions: what must hold for the promise to hold.
+    """
+
+    rho_nano: int
+    epsilon: str
+    delta: str
+    unit: PrivacyUnit
+    accountant: str
+    assumptions: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """JSON value with tuples as lists."""
+        value = asdict(self)
+        value["assumptions"] = list(self.assumptions)
+        return value

@@ -1,0 +1,1 @@
+"""Mechanisms: each builds from public facts and yields both the noise and its privacy event."""

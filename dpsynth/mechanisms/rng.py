@@ -1,0 +1,18 @@
+"""The only file that may touch numpy's random module. It takes no seed.
+
+The generator made here is for post-processing (drawing synthetic rows, attack resampling, audit coins of
+surrogate tables). Differentially private noise never comes from it: see :mod:`dpsynth.mechanisms.noise`.
+"""
+
+from __future__ import annotations
+
+import secrets
+
+import numpy as np
+
+__all__ = ["os_generator"]
+
+
+def os_generator() -> np.random.Generator:
+    """A fresh numpy generator seeded with 256 bits from the operating system."""
+    return np.random.default_rng(np.random.SeedSequence(secrets.randbits(256)))

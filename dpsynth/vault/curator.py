@@ -1,0 +1,93 @@
+"""The Curator over a SensitiveTable: charges first, then touches the rows, then answers in noise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dpsynth.accounting.filter import PrivacyFilter
+from dpsynth.core.curator import Candidate, NoisyMarginal
+from dpsynth.core.domain import Clique, Domain
+from dpsynth.core.unit import PrivacyUnit
+from dpsynth.mechanisms.marginal import MarginalMechanism
+from dpsynth.mechanisms.noise import Noise
+from dpsynth.mechanisms.select import SelectMechanism
+from dpsynth.vault.table import SensitiveTable
+
+__all__ = ["TableCurator"]
+
+_CACHED_CELLS = 50_000_000
+
+
+class TableCurator:
+    """Implements :class:`dpsynth.core.curator.Curator` for one run on one table."""
+
+    def __init__(self, table: SensitiveTable, unit: PrivacyUnit, budget: PrivacyFilter, noise: Noise) -> None:
+        self._table = table
+        self._unit = unit
+        self._filter = budget
+        self._noise = noise
+        self._cache: dict[Clique, NDArray[np.int64]] = {}
+        self._cached_cells = 0
+
+    @property
+    def domain(self) -> Domain:
+        """The public domain."""
+        return self._table.domain
+
+    @property
+    def remaining(self) -> int:
+        """Nano-rho that this run may still spend."""
+        return self._filter.remaining_rho
+
+    def count(self, sigma: float) -> NoisyMarginal:
+        """Noisy number of rows."""
+        return self.measure([()], sigma)[0]
+
+    def measure(self, cliques: Sequence[Clique], sigma: float) -> list[NoisyMarginal]:
+        """Noisy marginals, charged together before any is counted."""
+        sensitivity = self._unit.l2_sensitivity()
+        mechanisms = [MarginalMechanism(self.domain.clique(c), sigma, sensitivity) for c in cliques]
+        self._filter.charge(*(mechanism.event for mechanism in mechanisms))
+        return [self._answer(mechanism) for mechanism in mechanisms]
+
+    def select(
+        self,
+        candidates: Sequence[Candidate],
+        estimates: Mapping[Clique, NDArray[np.float64]],
+        epsilon: float,
+    ) -> int:
+        """Index of a worst-fitted candidate, charged before any score is computed."""
+        for candidate in candidates:
+            estimate = estimates[candidate.clique]
+            if estimate.shape != (self.domain.size(candidate.clique),) or not np.isfinite(estimate).all():
+                raise ValueError(f"estimate of {candidate.clique} must be finite, one number per cell")
+        mechanism = SelectMechanism(tuple(candidates), epsilon, self._unit.l1_sensitivity())
+        self._filter.charge(mechanism.event)
+        return self._choose(mechanism, estimates)
+
+    def _answer(self, mechanism: MarginalMechanism) -> NoisyMarginal:
+        return mechanism.release(self._count(mechanism.clique), self._noise)
+
+    def _choose(self, mechanism: SelectMechanism, estimates: Mapping[Clique, NDArray[np.float64]]) -> int:
+        return mechanism.release(self._scores(mechanism, estimates), self._noise)
+
+    def _scores(
+        self, mechanism: SelectMechanism, estimates: Mapping[Clique, NDArray[np.float64]]
+    ) -> NDArray[np.float64]:
+        errors = [
+            mechanism.l1_error(self._count(c.clique), estimates[c.clique]) for c in mechanism.candidates
+        ]
+        return mechanism.scores(errors)
+
+    def _count(self, names: Clique) -> NDArray[np.int64]:
+        """True counts; kept between rounds while they fit in memory (a public rule: sizes are public)."""
+        counts = self._cache.get(names)
+        if counts is None:
+            counts = self._table._marginal(names)
+            if self._cached_cells + counts.size <= _CACHED_CELLS:
+                self._cache[names] = counts
+                self._cached_cells += counts.size
+        return counts

@@ -1,0 +1,169 @@
+"""Sources: CSV and Parquet files, read whole from one handle, hashed on that handle, parsed strictly.
+
+Errors here are for the data owner at registration. At run time the service turns any of them into one
+fixed sentence, because what a file looks like is a fact about people.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dpsynth.core.errors import BadInput, IntegrityError, PolicyRefusal
+from dpsynth.policy.model import Policy
+
+__all__ = ["RawTable", "fingerprint", "parse", "read_bytes"]
+
+csv.field_size_limit(1 << 20)
+
+
+@dataclass(frozen=True, repr=False)
+class RawTable:
+    """Text columns as read, by name. Holds rows of people: never leaves the vault."""
+
+    columns: dict[str, list[str]]
+
+    def __repr__(self) -> str:
+        return "<RawTable: contents withheld>"
+
+
+def read_bytes(path: Path, max_bytes: int) -> bytes:
+    """All bytes of a regular file that is no symbolic link and within the policy's size."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        raise BadInput(
+            "The source file cannot be opened",
+            allowed="a readable regular file, not a symbolic link",
+            remedy="check the path and its permissions",
+        ) from error
+    with os.fdopen(handle, "rb") as stream:
+        status = os.fstat(stream.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise BadInput("The source is not a regular file", remedy="register a CSV or Parquet file")
+        if status.st_size > max_bytes:
+            raise PolicyRefusal(
+                "The source file is larger than the policy allows",
+                allowed=f"at most {max_bytes} bytes (source.max_bytes)",
+                remedy="register a smaller extract, or have a new policy version approved",
+            )
+        return stream.read(max_bytes + 1)
+
+
+def fingerprint(data: bytes) -> str:
+    """SHA-256 of the file as read. Private: a hash of a small table can be confirmed by guessing."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def parse(data: bytes, policy: Policy) -> RawTable:
+    """Parse as the policy's format and check the schema. Raises BadInput or PolicyRefusal."""
+    table = _parse_csv(data, policy) if policy.source.format == "csv" else _parse_parquet(data, policy)
+    rows = len(next(iter(table.columns.values())))
+    if rows > policy.source.max_rows:
+        raise PolicyRefusal(
+            "The source has more rows than the policy allows",
+            allowed=f"at most {policy.source.max_rows} rows (source.max_rows)",
+            remedy="register a smaller extract, or have a new policy version approved",
+        )
+    return table
+
+
+def check_fingerprint(data: bytes, expected: str) -> None:
+    """Raises IntegrityError if the file is not the one that was registered."""
+    if fingerprint(data) != expected:
+        raise IntegrityError(
+            "The source file changed since it was registered",
+            remedy="ask the data owner to register the new file",
+        )
+
+
+def _check_header(found: list[str], policy: Policy) -> None:
+    expected = [column.name for column in policy.columns]
+    if sorted(found) != sorted(expected):
+        raise BadInput(
+            f"The file's schema differs from policy {policy.id} version {policy.version}",
+            allowed="exactly these columns: " + ", ".join(expected),
+            remedy="correct the file, or list the column in the policy (with action: drop to leave it out)",
+        )
+
+
+def _decode_text(data: bytes) -> str:
+    if b"\x00" in data:
+        raise BadInput("The CSV file holds a NUL byte", remedy="export it again as plain UTF-8 text")
+    crlf, lf, cr = data.count(b"\r\n"), data.count(b"\n"), data.count(b"\r")
+    if not (cr == 0 or (cr == crlf == lf)):
+        raise BadInput("The CSV file mixes line ends", allowed="LF or CRLF throughout", remedy="convert it")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BadInput("The CSV file is not UTF-8", remedy="export it as UTF-8; nothing is guessed") from error
+
+
+def _parse_csv(data: bytes, policy: Policy) -> RawTable:
+    reader = csv.reader(
+        io.StringIO(_decode_text(data), newline=""), delimiter=policy.source.delimiter, strict=True
+    )
+    try:
+        header = next(reader, None)
+        if header is None:
+            raise BadInput("The CSV file is empty", allowed="a header line and rows", remedy="check the export")
+        names = [name.strip() for name in header]
+        _check_header(names, policy)
+        rows = []
+        for row in reader:
+            if len(row) != len(names):
+                raise BadInput(
+                    f"Line {reader.line_num} of the CSV file does not have as many fields as its header",
+                    allowed=f"{len(names)} fields separated by {policy.source.delimiter!r}",
+                    remedy="correct that line",
+                )
+            rows.append(row)
+    except csv.Error as error:
+        raise BadInput(
+            f"The CSV file cannot be parsed near line {reader.line_num}",
+            allowed="RFC 4180 quoting, all quotes closed",
+            remedy="correct that line",
+        ) from error
+    columns = list(zip(*rows, strict=True)) if rows else [()] * len(names)
+    return RawTable({name: list(column) for name, column in zip(names, columns, strict=True)})
+
+
+def _parse_parquet(data: bytes, policy: Policy) -> RawTable:
+    try:
+        file = pq.ParquetFile(pa.BufferReader(data))
+        declared = sum(
+            file.metadata.row_group(i).total_byte_size for i in range(file.metadata.num_row_groups)
+        )
+        if file.metadata.num_rows > policy.source.max_rows or declared > 20 * policy.source.max_bytes:
+            raise PolicyRefusal(
+                "The Parquet file declares more than the policy allows",
+                allowed="source.max_rows rows, and 20 times source.max_bytes once decompressed",
+                remedy="register a smaller extract",
+            )
+        _check_header(list(file.schema_arrow.names), policy)
+        if any(pa.types.is_nested(field.type) for field in file.schema_arrow):
+            raise BadInput("The Parquet file holds nested columns", allowed="flat columns", remedy="flatten it")
+        table = file.read()
+    except pa.ArrowException as error:
+        raise BadInput("The Parquet file cannot be read", remedy="write it again with a current tool") from error
+    return RawTable({name: [_text(value) for value in table[name].to_pylist()] for name in table.column_names})
+
+
+def _text(value: object) -> str:
+    """A Parquet value as the text a CSV would hold: whole floats without a point, nulls empty."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(int(value))
+    if isinstance(value, float) and np.isfinite(value) and value == int(value):
+        return str(int(value))
+    return str(value)

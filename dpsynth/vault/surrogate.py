@@ -1,0 +1,180 @@
+"""Surrogate tables and the recording curator: the real mechanisms on made-up rows, fully witnessed.
+
+Structural audits stand here. Only a :class:`SurrogateTable` can be recorded, and it can only be built
+from codes that the auditor made up from the public domain; a table of people does not fit in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dpsynth.accounting.curves import zcdp_curve
+from dpsynth.accounting.events import Event
+from dpsynth.accounting.filter import PrivacyFilter
+from dpsynth.core.curator import NoisyMarginal
+from dpsynth.core.domain import Clique, Domain
+from dpsynth.core.unit import PrivacyUnit
+from dpsynth.mechanisms.marginal import MarginalMechanism
+from dpsynth.mechanisms.noise import Noise
+from dpsynth.mechanisms.select import SelectMechanism
+from dpsynth.vault.bounding import bound_contributions
+from dpsynth.vault.curator import TableCurator
+from dpsynth.vault.table import SensitiveTable
+
+__all__ = ["Door", "Recorded", "SurrogateRun", "SurrogateTable"]
+
+
+class SurrogateTable(SensitiveTable):
+    """Made-up rows behind the same interface; counts its own reads for the taint check."""
+
+    __slots__ = ()
+
+    @property
+    def reads(self) -> int:
+        """How often rows were read so far."""
+        return self._reads
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """One answered mechanism on a surrogate table.
+
+    Attributes:
+        kind: count, marginal or select.
+        cliques: the columns counted: one clique, or every candidate's for select.
+        event: its privacy event.
+        true: true answer: counts, or scores for select; float64.
+        noisy: noisy answer, or one element holding the chosen index.
+        sigma: declared noise parameter in rows per cell; 0.0 for select.
+        sensitivity: declared L2 sensitivity; for select the declared change of any score.
+        requery: the same true answer on another surrogate table, estimates held fixed.
+        reads: reads of the rows that this answer needed (0 when its counts were known).
+    """
+
+    kind: Literal["count", "marginal", "select"]
+    cliques: tuple[Clique, ...]
+    event: Event
+    true: NDArray[np.float64]
+    noisy: NDArray[np.float64]
+    sigma: float
+    sensitivity: float
+    requery: Callable[[SurrogateTable], NDArray[np.float64]]
+    reads: int
+
+
+def _uncounted(table: SurrogateTable, names: Clique) -> NDArray[np.int64]:
+    """True counts for the auditor's own arithmetic, left out of the taint count."""
+    before = table._reads
+    counts = table._marginal(names)
+    table._reads = before
+    return counts
+
+
+class RecordingCurator(TableCurator):
+    """The curator of production, with a witness beside each answer."""
+
+    def __init__(self, table: SurrogateTable, unit: PrivacyUnit, budget: PrivacyFilter, noise: Noise) -> None:
+        if not isinstance(table, SurrogateTable):
+            raise TypeError("only surrogate tables can be recorded")
+        super().__init__(table, unit, budget, noise)
+        self._surrogate = table
+        self.records: list[Recorded] = []
+
+    def _answer(self, mechanism: MarginalMechanism) -> NoisyMarginal:
+        before = self._surrogate.reads
+        answer = super()._answer(mechanism)
+        self.records.append(
+            Recorded(
+                kind="marginal" if mechanism.clique else "count",
+                cliques=(mechanism.clique,),
+                event=mechanism.event,
+                true=_uncounted(self._surrogate, mechanism.clique).astype(np.float64),
+                noisy=answer.values,
+                sigma=answer.sigma,
+                sensitivity=mechanism.l2_sensitivity,
+                requery=lambda table: _uncounted(table, mechanism.clique).astype(np.float64),
+                reads=self._surrogate.reads - before,
+            )
+        )
+        return answer
+
+    def _choose(self, mechanism: SelectMechanism, estimates: Mapping[Clique, NDArray[np.float64]]) -> int:
+        before = self._surrogate.reads
+        chosen = super()._choose(mechanism, estimates)
+        reads = self._surrogate.reads - before
+        frozen = {c.clique: np.array(estimates[c.clique]) for c in mechanism.candidates}
+
+        def requery(table: SurrogateTable) -> NDArray[np.float64]:
+            errors = [
+                mechanism.l1_error(_uncounted(table, c.clique), frozen[c.clique]) for c in mechanism.candidates
+            ]
+            return mechanism.scores(errors)
+
+        self.records.append(
+            Recorded(
+                kind="select",
+                cliques=tuple(candidate.clique for candidate in mechanism.candidates),
+                event=mechanism.event,
+                true=requery(self._surrogate),
+                noisy=np.array([float(chosen)]),
+                sigma=0.0,
+                sensitivity=mechanism.sensitivity,
+                requery=requery,
+                reads=reads,
+            )
+        )
+        return chosen
+
+
+@dataclass
+class SurrogateRun:
+    """One witnessed run: the curator to hand to a synthesizer, and what was seen."""
+
+    _table: SurrogateTable
+    _budget: PrivacyFilter
+    _noise: Noise
+    _unit: PrivacyUnit
+    curator: RecordingCurator = field(init=False)
+    _reads_before: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._reads_before = self._table.reads
+        self.curator = RecordingCurator(self._table, self._unit, self._budget, self._noise)
+
+    @property
+    def records(self) -> list[Recorded]:
+        """Answers in order."""
+        return self.curator.records
+
+    @property
+    def reads(self) -> int:
+        """Reads of the rows since the run began, by anyone."""
+        return self._table.reads - self._reads_before
+
+    @property
+    def charged(self) -> tuple[Event, ...]:
+        """Events charged to the run's filter."""
+        return self._budget.events
+
+
+@dataclass(frozen=True)
+class Door:
+    """Opens surrogate tables with the mechanisms and the contribution bounding of production."""
+
+    domain: Domain
+    unit: PrivacyUnit
+    noise: Noise
+
+    def table(self, codes: Mapping[str, NDArray[np.int64]], units: NDArray[np.int64]) -> SurrogateTable:
+        """Made-up codes after contribution bounding; the key is public because the rows are."""
+        keep = bound_contributions(units, self.unit.max_rows, b"surrogate")
+        return SurrogateTable(self.domain, {n: codes[n][keep] for n in self.domain.names}, units[keep])
+
+    def open(self, table: SurrogateTable, rho_nano: int) -> SurrogateRun:
+        """A witnessed run that may spend ``rho_nano``."""
+        return SurrogateRun(table, PrivacyFilter(zcdp_curve(rho_nano)), self.noise, self.unit)
