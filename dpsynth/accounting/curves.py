@@ -54,6 +54,4 @@ def fits(spent: Curve, charge: Curve, rho_cap_nano: int, omega: int) -> bool:
 
 def rho_of(curve: Curve, omega: int = ORDERS[-1]) -> int:
     """Smallest rho (nano) whose line a * rho lies above the curve up to omega."""
-    return max(
-        -(-value // order) for order, value in zip(ORDERS, curve, strict=True) if order <= omega
-    )
+    return max(-(-value // order) for order, value in zip(ORDERS, curve, strict=True) if order <= omega)

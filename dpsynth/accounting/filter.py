@@ -34,8 +34,7 @@ class PrivacyFilter:
     def remaining_rho(self) -> int:
         """Largest nano-rho that a further zCDP event may cost, rounded down."""
         return min(
-            (cap - used) // order
-            for order, cap, used in zip(ORDERS, self._cap, self._spent, strict=True)
+            (cap - used) // order for order, cap, used in zip(ORDERS, self._cap, self._spent, strict=True)
         )
 
     def charge(self, *events: Event) -> None:

@@ -32,7 +32,7 @@ def recount_epsilon(events: Sequence[Event], delta: float) -> float:
 
 
 def recount_rho(events: Sequence[Event]) -> float:
-    """zCDP cost read off the RdpAccountant's curve at order 2 (for these events R(a) = a rho); 0.0 for none."""
+    """zCDP cost read off the RdpAccountant's curve at order 2 (here R(a) = a rho); 0.0 for none."""
     if not events:
         return 0.0
     from dp_accounting import rdp

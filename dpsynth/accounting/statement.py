@@ -64,10 +64,7 @@ def _offset(order: int, delta: float) -> float:
 def epsilon_at(curve: Curve, delta: str) -> str:
     """Epsilon at delta for a curve; decimal string with six digits, rounded up. Never negative."""
     probability = _parse_delta(delta)
-    best = min(
-        value / NANO + _offset(order, probability)
-        for order, value in zip(ORDERS, curve, strict=True)
-    )
+    best = min(value / NANO + _offset(order, probability) for order, value in zip(ORDERS, curve, strict=True))
     rounded = Decimal(max(0.0, best + _SLACK)).quantize(_DIGITS, rounding=ROUND_CEILING)
     return format(rounded.normalize(), "f")
 

@@ -110,7 +110,10 @@ class Synthesizer(Protocol):
     version: str
 
     def plan(self, domain: Domain, rho_nano: int, max_model_cells: int) -> Plan:
-        """Every mechanism's shape and the total cost, from public facts. Raises PolicyRefusal if infeasible."""
+        """Every mechanism's shape and the total cost, from public facts.
+
+        Raises PolicyRefusal if it is infeasible.
+        """
 
     def fit(self, plan: Plan, curator: Curator) -> FittedModel:
         """Ask the curator and fit. Never sees a row."""

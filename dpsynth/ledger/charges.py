@@ -132,9 +132,7 @@ def reserve(
             reason="",
         )
     )
-    append(
-        connection, "reserve", charge=key, scopes=sorted(scope_ids), curve=[str(value) for value in curve]
-    )
+    append(connection, "reserve", charge=key, scopes=sorted(scope_ids), curve=[str(value) for value in curve])
     return True
 
 

@@ -143,18 +143,23 @@ def _found_version(connection: Connection) -> int | None:
     return int(connection.execute(select(_schema.c.version)).scalar_one())
 
 
+def _mounts() -> list[tuple[str, str]]:
+    """(mount point, file system) pairs; empty where the system does not tell."""
+    table = Path("/proc/mounts")
+    if not table.exists():
+        return []
+    fields = (line.split(" ") for line in table.read_text().splitlines())
+    return [(point, system) for _, point, system, *_ in fields]
+
+
 def _refuse_network_share(path: Path) -> None:
-    """SQLite's locks do not hold on network shares; refuse to start there (Linux: read from /proc/mounts)."""
-    mounts = Path("/proc/mounts")
-    if not mounts.exists():
-        return
-    best, kind = "", ""
-    for line in mounts.read_text().splitlines():
-        _, point, system, *_rest = line.split(" ")
-        inside = os.path.commonpath([point, path.absolute()]) == point
-        if inside and len(point) >= len(best):
-            best, kind = point, system
-    if kind in _NETWORK_FILE_SYSTEMS:
+    """SQLite's locks do not hold on network shares; refuse to start there."""
+    holding = [
+        (len(point), system)
+        for point, system in _mounts()
+        if os.path.commonpath([point, path.absolute()]) == point
+    ]
+    if holding and max(holding)[1] in _NETWORK_FILE_SYSTEMS:
         raise BadInput(
             "The ledger's database would lie on a network share",
             allowed="a local disk (SQLite's locks do not hold elsewhere)",

@@ -38,6 +38,7 @@ class OpenDPNoise:
     """
 
     def gaussian(self, values: NDArray[np.int64], scale: float) -> NDArray[np.int64]:
+        """values + discrete Gaussian noise of parameter ``scale``."""
         dp = _opendp()
         space = dp.vector_domain(dp.atom_domain(T="i64")), dp.l2_distance(T="f64")
         measurement = dp.m.make_gaussian(*space, scale=scale)
@@ -45,6 +46,7 @@ class OpenDPNoise:
         return np.asarray(measurement(values.tolist()), dtype=np.int64)
 
     def noisy_max(self, scores: NDArray[np.int64], scale: float) -> int:
+        """Index of the largest score after Gumbel noise of parameter ``scale``."""
         dp = _opendp()
         space = dp.vector_domain(dp.atom_domain(T="i64")), dp.linf_distance(T="i64")
         measurement = dp.m.make_noisy_max(*space, dp.zero_concentrated_divergence(), scale)

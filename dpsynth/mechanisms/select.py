@@ -1,4 +1,4 @@
-"""Private choice of the worst-fitted marginal: report noisy max over L1 errors (AIM, arXiv 2201.12677, 3.2)."""
+"""Private choice of the worst-fitted marginal: noisy max over L1 errors (AIM, arXiv 2201.12677, 3.2)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,10 @@ class SelectMechanism:
     def __post_init__(self) -> None:
         if not self.candidates:
             raise ValueError("a choice needs at least one candidate")
-        if any(not (math.isfinite(c.weight) and c.weight >= 0 and math.isfinite(c.offset)) for c in self.candidates):
+        if any(
+            not (math.isfinite(c.weight) and c.weight >= 0 and math.isfinite(c.offset))
+            for c in self.candidates
+        ):
             raise ValueError("weights must be finite and not negative, offsets finite")
 
     @property

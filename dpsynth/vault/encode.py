@@ -60,7 +60,9 @@ def _numeric(spec: ColumnSpec, column: Column) -> Callable[[str], int]:
             value = Decimal(text)
         except (InvalidOperation, ValueError):
             return missing
-        if value.is_nan() or (column.kind == "integer" and value.is_finite() and value % 1 != 0):
+        if value.is_nan() or (
+            column.kind == "integer" and value.is_finite() and value != value.to_integral_value()
+        ):
             return missing
         return bin_of(value)
 

@@ -35,7 +35,7 @@ def open_table(data: bytes, expected_sha256: str, policy: Policy) -> SensitiveTa
 
 
 def _units(raw: RawTable, policy: Policy) -> NDArray[np.int64]:
-    """Unit of each row: the row itself without an id column, else an opaque number of its id (-1 if missing)."""
+    """Unit of each row: the row itself without an id column, else a digest of its id (-1 if missing)."""
     id_column = policy.privacy_unit.id_column
     if id_column is None:
         return np.arange(len(next(iter(raw.columns.values()))), dtype=np.int64)
@@ -58,13 +58,17 @@ class CoinedRows:
     _reference: SensitiveTable
 
     def reveal_for_attack(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """(members, controls, reference), each (rows, columns) in domain order. For the attack runner only."""
+        """(members, controls, reference), each (rows, columns) in domain order; for the attack runner."""
         tables = (self._members, self._controls, self._reference)
         members, controls, reference = (
             np.column_stack([column.astype(np.int64) for column in table._rows().values()])
             for table in tables
         )
         return members, controls, reference
+
+    def units_for_attack(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """(unit of each member row, unit of each control row), aligned with ``reveal_for_attack``."""
+        return self._members._units, self._controls._units
 
     def __repr__(self) -> str:
         return "<CoinedRows: contents withheld>"

@@ -105,7 +105,9 @@ def _decode_text(data: bytes) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise BadInput("The CSV file is not UTF-8", remedy="export it as UTF-8; nothing is guessed") from error
+        raise BadInput(
+            "The CSV file is not UTF-8", remedy="export it as UTF-8; nothing is guessed"
+        ) from error
 
 
 def _parse_csv(data: bytes, policy: Policy) -> RawTable:
@@ -115,7 +117,9 @@ def _parse_csv(data: bytes, policy: Policy) -> RawTable:
     try:
         header = next(reader, None)
         if header is None:
-            raise BadInput("The CSV file is empty", allowed="a header line and rows", remedy="check the export")
+            raise BadInput(
+                "The CSV file is empty", allowed="a header line and rows", remedy="check the export"
+            )
         names = [name.strip() for name in header]
         _check_header(names, policy)
         rows = []
@@ -151,11 +155,17 @@ def _parse_parquet(data: bytes, policy: Policy) -> RawTable:
             )
         _check_header(list(file.schema_arrow.names), policy)
         if any(pa.types.is_nested(field.type) for field in file.schema_arrow):
-            raise BadInput("The Parquet file holds nested columns", allowed="flat columns", remedy="flatten it")
+            raise BadInput(
+                "The Parquet file holds nested columns", allowed="flat columns", remedy="flatten it"
+            )
         table = file.read()
     except pa.ArrowException as error:
-        raise BadInput("The Parquet file cannot be read", remedy="write it again with a current tool") from error
-    return RawTable({name: [_text(value) for value in table[name].to_pylist()] for name in table.column_names})
+        raise BadInput(
+            "The Parquet file cannot be read", remedy="write it again with a current tool"
+        ) from error
+    return RawTable(
+        {name: [_text(value) for value in table[name].to_pylist()] for name in table.column_names}
+    )
 
 
 def _text(value: object) -> str:

@@ -111,7 +111,8 @@ class RecordingCurator(TableCurator):
 
         def requery(table: SurrogateTable) -> NDArray[np.float64]:
             errors = [
-                mechanism.l1_error(_uncounted(table, c.clique), frozen[c.clique]) for c in mechanism.candidates
+                mechanism.l1_error(_uncounted(table, c.clique), frozen[c.clique])
+                for c in mechanism.candidates
             ]
             return mechanism.scores(errors)
 

@@ -1,0 +1,50 @@
+# Each target installs what it needs into .venv the first time; afterwards it starts at once.
+# Another interpreter: make demo PYTHON=python3.12
+PYTHON ?= python3.11
+WORKERS ?= 2
+PORT ?= 8501
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo app test lint bench clean
+.DELETE_ON_ERROR:
+
+demo: $(VENV)/.demo
+	$(BIN)/dpsynth demo
+
+# Worker and page end together: on Ctrl-C, on a closed terminal and when the page cannot start.
+app: $(VENV)/.demo
+	@export DPSYNTH_DEMO=1; worker=; page=; \
+	trap 'kill $$worker $$page 2>/dev/null' EXIT; trap 'exit 130' INT TERM HUP; \
+	$(BIN)/dpsynth run & worker=$$!; \
+	$(BIN)/streamlit run app.py --server.address localhost --server.port $(PORT) \
+		--server.headless true --browser.gatherUsageStats false & page=$$!; \
+	wait $$page
+
+# One thread a worker: the numeric libraries would otherwise start one a core in each of them.
+test: $(VENV)/.dev
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist loadfile
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict dpsynth
+	$(BIN)/lint-imports --no-cache --no-logo
+
+bench: $(VENV)/.dev
+	$(BIN)/python benchmarks/run.py
+
+clean:
+	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis test-output
+	find dpsynth tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: EXTRAS := ui,demo
+$(VENV)/.dev: EXTRAS := ui,demo,dev
+$(VENV)/.demo $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing .[$(EXTRAS)] into $(VENV): a few minutes the first time"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[$(EXTRAS)]"
+	@touch $@

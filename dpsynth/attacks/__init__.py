@@ -1,0 +1,1 @@
+"""Attack scores and the statistics that turn them into bounds. Pure numerics over encoded rows."""

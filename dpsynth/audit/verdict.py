@@ -1,0 +1,96 @@
+"""The verdict: a pure function from results to pass, warn, inconclusive, block or stop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from dpsynth.audit.plan import AuditPlan
+from dpsynth.audit.result import CheckResult
+
+__all__ = ["Verdict", "VerdictOutcome", "holm_rejected", "judge"]
+
+VerdictOutcome = Literal["pass", "warn", "inconclusive", "block", "stop"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the results amount to.
+
+    Attributes:
+        outcome: ``block``: mechanism evidence failed, or the policy blocks inconclusive audits; ``stop``:
+            the release attacks found more than the claim or the limits allow, so the line stands still
+            until a written outcome; ``inconclusive``: not a pass, releasable only with a written reason;
+            ``warn`` and ``pass``: people decide.
+        why: every reason, one sentence each, without any class B number.
+        could_have_found: the smallest leak that the mechanism evidence would have found.
+    """
+
+    outcome: VerdictOutcome
+    why: tuple[str, ...]
+    could_have_found: str
+
+    def as_json(self) -> dict[str, Any]:
+        """JSON value."""
+        value = asdict(self)
+        value["why"] = list(self.why)
+        return value
+
+
+def holm_rejected(results: Sequence[CheckResult], alpha: float) -> set[int]:
+    """Positions of the results whose p-values Holm's step-down procedure rejects at family level alpha."""
+    tested = sorted(
+        ((r.p_value, at) for at, r in enumerate(results) if r.holm and r.p_value is not None),
+        key=lambda pair: pair[0],
+    )
+    rejected: set[int] = set()
+    for step, (p, at) in enumerate(tested):
+        if p > alpha / (len(tested) - step):
+            break
+        rejected.add(at)
+    return rejected
+
+
+def judge(results: Sequence[CheckResult], on_inconclusive: str, plan: AuditPlan) -> Verdict:
+    """Weigh all results; the gravest reason decides, every reason is listed.
+
+    A test that the plan names and that has no result counts as inconclusive. A warning that rests on a
+    p-value counts only if it survives Holm's correction over the tests decided by p-values.
+
+    Args:
+        results: what the checks found.
+        on_inconclusive: the policy's word: ``officer_reason`` leaves it to an officer; anything else blocks.
+        plan: names the tests, the family level and the power.
+    """
+    rejected = holm_rejected(results, plan.family_alpha)
+    warned = [r for at, r in enumerate(results) if r.outcome == "warn" and (not r.holm or at in rejected)]
+    blocked = [r for r in results if r.outcome == "fail" and r.evidence == "A"]
+    stopped = [r for r in results if r.outcome == "fail" and r.evidence == "B"]
+    unclear = [r for r in results if r.outcome == "inconclusive"]
+    missing = [test for test in plan.tests if test not in {r.id for r in results}]
+    why = [f"{r.id} {r.name}: {r.plain}" for r in (*blocked, *stopped, *unclear, *warned)]
+    why += [f"{test}: there is no result." for test in missing]
+    if blocked:
+        outcome: VerdictOutcome = "block"
+    elif stopped:
+        outcome = "stop"
+    elif unclear or missing:
+        outcome = "inconclusive" if on_inconclusive == "officer_reason" else "block"
+    else:
+        outcome = "warn" if warned else "pass"
+    if outcome == "block" and not blocked:
+        why.append("The policy blocks a release whose audit is inconclusive.")
+    found = _could_have_found(results, plan)
+    if outcome == "pass":
+        why.append(f"No violation found; {found}.")
+    return Verdict(outcome, tuple(why), found)
+
+
+def _could_have_found(results: Sequence[CheckResult], plan: AuditPlan) -> str:
+    sizes = [r.could_have_found for r in results if r.evidence == "A" and r.could_have_found]
+    if not sizes:
+        return "nothing was shown about what would have been found"
+    listed = "; ".join(sizes)
+    chance = f"{plan.noise_power * 100:.0f} % probability"
+    return f"leaks of at least this size would have been found with {chance}: {listed}"

@@ -1,0 +1,1 @@
+"""Graphical-model numerics over a public domain, from noisy numbers only."""

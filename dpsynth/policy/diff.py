@@ -1,0 +1,120 @@
+"""What changes between two policies, in plain words, judged for the people in the data.
+
+LOOSER means that people may be protected less or that more about them may leave; TIGHTER the opposite;
+CHANGED that the direction cannot be told from the policy alone, so a person must judge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dpsynth.policy.change import (
+    Change,
+    Effect,
+    Judge,
+    change,
+    changed,
+    less_is_looser,
+    members,
+    more_is_looser,
+    step,
+)
+from dpsynth.policy.columndiff import column_changes
+from dpsynth.policy.fields import Part
+from dpsynth.policy.model import Cap, Policy, Synthesis
+
+__all__ = ["Change", "Effect", "diff_policies"]
+
+
+def _id_column(old: object, new: object) -> Effect:
+    """Without an id column only single rows are protected, not people with all of their rows."""
+    if new is None:
+        return "LOOSER"
+    return "TIGHTER" if old is None else "CHANGED"
+
+
+def _always_looser(old: object, new: object) -> Effect:
+    return "LOOSER"
+
+
+_JUDGES: dict[str, tuple[Judge, str]] = {
+    "privacy_unit.id_column": (_id_column, "without it only single rows are protected"),
+    "privacy_unit.id_space": (_always_looser, "another id space starts a fresh lifetime budget"),
+    "privacy_unit.max_rows_per_unit": (more_is_looser, "rows of each person that may be used"),
+    "privacy_unit.adjacency": (step("add_remove", "replace_one"), "replace_one needs more noise"),
+    "budget.report_delta": (more_is_looser, "chance for which the stated epsilon need not hold"),
+    "budget.max_attempts_per_purpose": (more_is_looser, ""),
+    "audits.coin_fraction": (less_is_looser, "fewer coined rows make the audit weaker"),
+    "audits.on_inconclusive": (step("officer_reason", "block"), ""),
+    "approval.approvers": (less_is_looser, ""),
+    "approval.roles": (members("TIGHTER", "LOOSER"), "roles that must agree"),
+    "approval.justification_min_chars": (less_is_looser, ""),
+    "release.expires_after_days": (more_is_looser, ""),
+    "release.recipients": (members("LOOSER", "TIGHTER"), ""),
+}
+
+
+def diff_policies(old: Policy, new: Policy) -> list[Change]:
+    """All changes from ``old`` to ``new``, in policy order; empty if the policies say the same."""
+    return list(_parts("", old, new))
+
+
+def _parts(prefix: str, old: Part, new: Part) -> Iterator[Change]:
+    for name in type(old).model_fields:
+        key, before, after = f"{prefix}{name}", getattr(old, name), getattr(new, name)
+        if before == after:
+            continue
+        if key == "columns":
+            yield from column_changes(before, after)
+        elif isinstance(before, Cap):
+            yield from _cap(key, before, after)
+        elif isinstance(before, Synthesis):
+            yield from _allowed(before, after)
+            yield from _parts(f"{key}.", before, after.model_copy(update={"allowed": before.allowed}))
+        elif isinstance(before, Part):
+            yield from _parts(f"{key}.", before, after)
+        else:
+            judge, note = _JUDGES.get(key, (changed, ""))
+            yield change(key, before, after, judge(before, after), note)
+
+
+def _cap(key: str, old: Cap, new: Cap) -> Iterator[Change]:
+    """Each number of a cap, or the whole cap if it is now stated in other terms."""
+    if (old.rho is None) != (new.rho is None):
+        note = "stated in other terms; compare what it compiles to"
+        yield change(key, _terms(old), _terms(new), "CHANGED", note)
+        return
+    for name in ("rho", "epsilon", "delta"):
+        before, after = getattr(old, name), getattr(new, name)
+        if before != after:
+            yield change(f"{key}.{name}", before, after, more_is_looser(before, after))
+
+
+def _terms(cap: Cap) -> str:
+    return f"rho {cap.rho}" if cap.rho is not None else f"epsilon {cap.epsilon} at delta {cap.delta}"
+
+
+def _allowed(old: Synthesis, new: Synthesis) -> Iterator[Change]:
+    before = {one.name: one.min_version for one in old.allowed}
+    after = {one.name: one.min_version for one in new.allowed}
+    for name in [*before, *(name for name in after if name not in before)]:
+        key = f"synthesis.allowed[{name}]"
+        if name not in after:
+            yield change(key, before[name], None, "TIGHTER", "no longer allowed")
+        elif name not in before:
+            yield change(key, None, after[name], "LOOSER", "newly allowed")
+        elif before[name] != after[name]:
+            yield change(
+                key, before[name], after[name], _versions(before[name], after[name]), "oldest version"
+            )
+    if [one for one in before if one in after] != [one for one in after if one in before]:
+        yield change("synthesis.allowed", tuple(before), tuple(after), "CHANGED", "order")
+
+
+def _versions(old: str, new: str) -> Effect:
+    before, after = (tuple(int(part) for part in text.split(".")) for text in (old, new))
+    width = max(len(before), len(after))
+    before, after = (one + (0,) * (width - len(one)) for one in (before, after))
+    if before == after:
+        return "CHANGED"
+    return "LOOSER" if after < before else "TIGHTER"

@@ -1,0 +1,1 @@
+"""Release bundles: decode, describe, sign and verify offline. Green: nothing here ever held a person."""

@@ -1,0 +1,189 @@
+"""What people sign: an in-toto Statement v1 over the manifest and the data, in a DSSE envelope.
+
+The predicate is a function of the bundle's own files, the requester and the dossier's digest. Signing and
+verifying use the same function, so a file and the signed words about it cannot part.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+from securesystemslib.dsse import Envelope
+from securesystemslib.exceptions import UnverifiedSignatureError
+from securesystemslib.signer import CryptoSigner, Signature  # type: ignore[attr-defined]
+
+from dpsynth.core.canonical import canonical_bytes, sha256_hex
+from dpsynth.core.errors import BadInput, IntegrityError
+from dpsynth.policy.loader import load_policy_text, policy_sha256
+from dpsynth.policy.model import Policy
+from dpsynth.publish.candidate import manifest_bytes
+from dpsynth.publish.files import ATTESTATION, MANIFEST, list_tree, parse_canonical, read_file
+from dpsynth.publish.keys import TrustRoot
+
+__all__ = [
+    "PAYLOAD_TYPE",
+    "PREDICATE_TYPE",
+    "envelope",
+    "manifest",
+    "open_envelope",
+    "sign_statement",
+    "statement_bytes",
+    "statement_of",
+]
+
+PAYLOAD_TYPE = "application/vnd.in-toto+json"
+STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
+PREDICATE_TYPE = "https://dpsynth.dev/privacy-release/v1"
+"""An identifier only: nothing is fetched from it."""
+
+_LIMIT = 2**31
+
+
+def _refuse(what: str) -> NoReturn:
+    raise IntegrityError(f"{ATTESTATION}: {what}", remedy="do not use this release; ask its publisher")
+
+
+def _load(directory: Path) -> dict[str, bytes]:
+    names = [name for name in list_tree(directory) if name not in (MANIFEST, ATTESTATION)]
+    return {name: read_file(directory, name, _LIMIT) for name in names}
+
+
+def manifest(directory: Path) -> bytes:
+    """Canonical manifest of every file of a directory except manifest.json and attestation.dsse.json."""
+    return manifest_bytes(_load(directory))
+
+
+def _predicate(files: Mapping[str, bytes], policy: Policy, requester: str, dossier: str) -> dict[str, Any]:
+    stated = parse_canonical(files["privacy-statement.json"], "privacy-statement.json")
+    run = parse_canonical(files["run.json"], "run.json")
+    audit = parse_canonical(files["audits/audit.json"], "audits/audit.json")
+    unit, approval = policy.privacy_unit, policy.approval
+    return {
+        "release_id": stated["release_id"],
+        "policy": {"id": policy.id, "version": policy.version, "sha256": policy_sha256(policy)},
+        "privacy_unit": {
+            "kind": unit.kind,
+            "id_space": unit.id_space,
+            "max_rows_per_unit": str(unit.max_rows_per_unit),
+            "adjacency": unit.adjacency,
+        },
+        "guarantee": {name: stated["guarantee"][name] for name in ("variant", "rho", "epsilon", "delta")},
+        "mechanism": {name: run[name] for name in ("synthesizer", "version", "parameters")},
+        "audit": {
+            "result": audit["result"],
+            "report_sha256": audit["report_sha256"],
+            "public_sha256": sha256_hex(files["audits/audit.json"]),
+        },
+        "approval": {
+            "threshold": str(approval.approvers),
+            "roles": list(approval.roles),
+            "requester": requester,
+        },
+        "dossier_sha256": dossier,
+        "issued": stated["issued"],
+        "expires": stated["expires"],
+    }
+
+
+def statement_of(files: Mapping[str, bytes], requester: str, dossier_sha256: str) -> dict[str, Any]:
+    """The in-toto statement about a bundle's files. Raises IntegrityError naming a file that lacks a fact."""
+    policy = load_policy_text(files["policy.yaml"], "policy.yaml")
+    try:
+        predicate = _predicate(files, policy, requester, dossier_sha256)
+    except (KeyError, TypeError):
+        _refuse("a fact that must be signed is missing from the files of the release")
+    data = [name for name in sorted(files) if name.startswith("data.")]
+    subjects = {MANIFEST: manifest_bytes(dict(files))} | {name: files[name] for name in data}
+    return {
+        "_type": STATEMENT_TYPE,
+        "subject": [
+            {"name": name, "digest": {"sha256": sha256_hex(value)}} for name, value in subjects.items()
+        ],
+        "predicateType": PREDICATE_TYPE,
+        "predicate": predicate,
+    }
+
+
+def statement_bytes(candidate_dir: Path, *, requester: str, dossier_sha256: str) -> bytes:
+    """Canonical bytes of the statement that approvers sign for a candidate release.
+
+    ``requester`` is the person id of the requester, ``dossier_sha256`` 64 hex digits.
+    """
+    if len(dossier_sha256) != 64 or set(dossier_sha256) - set("0123456789abcdef"):
+        raise BadInput(
+            "The dossier digest is not a SHA-256", allowed="64 hex digits", remedy="pass the digest"
+        )
+    return canonical_bytes(statement_of(_load(candidate_dir), requester, dossier_sha256))
+
+
+def sign_statement(statement: bytes, private_key: CryptoSigner) -> dict[str, str]:
+    """One DSSE signature ``{"keyid": hex, "sig": base64}`` over the statement's bytes."""
+    signature = private_key.sign(Envelope(statement, PAYLOAD_TYPE, {}).pae())
+    raw = bytes.fromhex(signature.signature)
+    return {"keyid": signature.keyid, "sig": base64.b64encode(raw).decode("ascii")}
+
+
+def envelope(statement: bytes, signatures: Iterable[Mapping[str, str]]) -> bytes:
+    """Canonical DSSE envelope, signatures sorted by key id. A key that signed twice is kept once.
+
+    Raises IntegrityError on two different signatures of one key (Ed25519 has only one).
+    """
+    by_key: dict[str, str] = {}
+    for signature in signatures:
+        if by_key.setdefault(signature["keyid"], signature["sig"]) != signature["sig"]:
+            _refuse(f"key {signature['keyid'][:12]} gave two different signatures")
+    value = {
+        "payload": base64.b64encode(statement).decode("ascii"),
+        "payloadType": PAYLOAD_TYPE,
+        "signatures": [{"keyid": key, "sig": by_key[key]} for key in sorted(by_key)],
+    }
+    return canonical_bytes(value)
+
+
+def _strict_base64(text: Any) -> bytes:
+    try:
+        data = base64.b64decode(text.encode("ascii"), validate=True)
+    except (AttributeError, UnicodeEncodeError, binascii.Error):
+        _refuse("a field is not base64")
+    # Unused low bits of the last letter decode to the same bytes: only one spelling is accepted.
+    if base64.b64encode(data).decode("ascii") != text:
+        _refuse("a field is not canonical base64")
+    return data
+
+
+def _checked_signature(entry: Any, pae: bytes, trust: TrustRoot) -> str:
+    if not isinstance(entry, dict) or set(entry) != {"keyid", "sig"} or not isinstance(entry["keyid"], str):
+        _refuse("a signature is not {keyid, sig}")
+    key = trust.get(entry["keyid"])
+    if key is None:
+        _refuse("a signature is by a key that is not among the trusted keys")
+    try:
+        key.sslib().verify_signature(Signature(key.key_id, _strict_base64(entry["sig"]).hex()), pae)
+    except UnverifiedSignatureError:
+        _refuse(f"the signature of {key.person} does not fit the signed words")
+    return key.key_id
+
+
+def open_envelope(data: bytes, trust: TrustRoot) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The signed statement and the ids of the keys that signed it, each signature verified.
+
+    Raises IntegrityError on bytes that are not exactly the canonical form, another payload type, an unknown
+    key, a key that appears twice, or any signature that does not verify.
+    """
+    value = parse_canonical(data, ATTESTATION)
+    if set(value) != {"payload", "payloadType", "signatures"}:
+        _refuse("it is not a DSSE envelope")
+    if value["payloadType"] != PAYLOAD_TYPE:
+        _refuse(f"the payload type is not {PAYLOAD_TYPE}")
+    if not isinstance(value["signatures"], list) or len(value["signatures"]) > 32:
+        _refuse("its signatures are not a list of at most 32")
+    payload = _strict_base64(value["payload"])
+    pae = Envelope(payload, PAYLOAD_TYPE, {}).pae()
+    signers = tuple(_checked_signature(entry, pae, trust) for entry in value["signatures"])
+    if list(signers) != sorted(set(signers)):
+        _refuse("a key signed twice, or signatures are not in the order of their keys")
+    return parse_canonical(payload, ATTESTATION), signers

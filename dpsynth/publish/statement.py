@@ -1,0 +1,202 @@
+"""privacy-statement.json: the 18 items of the NIST SP 800-226 checklist, each stated or excused."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import Any
+
+from dpsynth.accounting.curves import add, curve_of, rho_of, zero
+from dpsynth.accounting.events import event_to_json
+from dpsynth.core.guarantee import Guarantee
+from dpsynth.publish.inputs import ReleaseInputs, rho_text, utc_text
+from dpsynth.publish.rows import RULE
+
+__all__ = ["CHECKLIST", "DECISION_NOTE", "guarantee_json", "odds_after", "privacy_statement"]
+
+CHECKLIST: tuple[tuple[str, str], ...] = (
+    ("Privacy parameters, original and converted", "guarantee"),
+    ("Unit of privacy and whom it protects", "unit"),
+    ("Total over time, lifetime cap, resets", "composition"),
+    ("Other releases about the same people that are not differentially private", "other_releases"),
+    ("Algorithm, library and evidence that it is correct", "mechanism"),
+    ("What the data are good and bad for", "utility"),
+    ("Systemic, human and statistical bias", "bias"),
+    ("Contribution bounding and what it discards", "bounding"),
+    ("Domains, bins and bounds chosen without the data", "domains"),
+    ("Preprocessing and tuning, and what they cost", "preprocessing"),
+    ("Delta: small, and no catastrophic failure", "delta_note"),
+    ("Query model: who may ask again", "query_model"),
+    ("Threat and trust model", "trust"),
+    ("Side channels", "side_channels"),
+    ("Data security and access control", "security"),
+    ("Collection, exposure and minimisation", "collection"),
+    ("Empirical audits and their limits", "audits"),
+    ("Human decision informed by exact measurements", "decision_note"),
+)
+"""Element and field of each checklist item, in order (outline of NIST SP 800-226)."""
+
+DECISION_NOTE = (
+    "The decision to release was informed by non-private measurements: the approvers may see exact results "
+    "of attacks on the release. Their yes or no is not covered by the guarantee."
+)
+
+_NOT_STATED = "The data owner has not stated this."
+
+
+def odds_after(epsilon: str, suspicion: float = 0.5) -> float:
+    """Largest probability that a suspicion can move to, e^eps s / (1 - s + e^eps s), for s in (0, 1)."""
+    return 1.0 / (1.0 + (1.0 - suspicion) / suspicion * math.exp(-float(epsilon)))
+
+
+def guarantee_json(guarantee: Guarantee) -> dict[str, Any]:
+    """The guarantee with every number as a string."""
+    return {
+        "variant": "zCDP",
+        "rho": rho_text(guarantee.rho_nano),
+        "epsilon": guarantee.epsilon,
+        "delta": guarantee.delta,
+        "conversion": guarantee.accountant,
+        "assumptions": list(guarantee.assumptions),
+    }
+
+
+def _unit(inputs: ReleaseInputs) -> dict[str, Any]:
+    unit = inputs.policy.privacy_unit
+    change = "adding or removing" if unit.adjacency == "add_remove" else "replacing"
+    return {
+        "kind": unit.kind,
+        "id_space": unit.id_space,
+        "max_rows_per_unit": str(unit.max_rows_per_unit),
+        "adjacency": unit.adjacency,
+        "plain": f"The promise bounds the effect of {change} all rows of one {unit.kind}, "
+        f"at most {unit.max_rows_per_unit}. For a group of k units, read rho as k squared times as large.",
+        "note": unit.note,
+    }
+
+
+def _composition(inputs: ReleaseInputs) -> dict[str, Any]:
+    return {
+        "this": rho_text(inputs.guarantee.rho_nano),
+        "resets": "none: budget spent stays spent, also for rejected and withdrawn releases",
+        "scopes": [
+            {
+                "scope": scope.scope,
+                "kind": scope.kind,
+                "title": scope.title,
+                "before": rho_text(scope.before_nano),
+                "this": rho_text(scope.this_nano),
+                "to_date": rho_text(scope.after_nano),
+                "cap": rho_text(scope.cap_nano),
+            }
+            for scope in inputs.budget
+        ],
+    }
+
+
+def _mechanism(inputs: ReleaseInputs) -> dict[str, Any]:
+    charged = zero()
+    for event in inputs.events:
+        charged = add(charged, curve_of(event))
+    kinds = Counter(event_to_json(event)["event"] for event in inputs.events)
+    return {
+        "synthesizer": inputs.plan.synthesizer,
+        "version": inputs.plan.version,
+        "steps": list(inputs.plan.steps),
+        "events": {kind: str(times) for kind, times in sorted(kinds.items())},
+        "rho_of_events": rho_text(rho_of(charged)),
+        "noise": "exact discrete Gaussian and noisy max of the OpenDP library",
+        "evidence": "the mechanism audits of item 17, run on public and surrogate data",
+    }
+
+
+def _domains(inputs: ReleaseInputs) -> list[dict[str, Any]]:
+    kept = [column for column in inputs.policy.columns if column.action == "keep"]
+    return [{"column": column.name, "source": str(column.domain_source)} for column in kept]
+
+
+def _bounding(inputs: ReleaseInputs) -> str:
+    rows = inputs.policy.privacy_unit.max_rows_per_unit
+    return (
+        f"At most {rows} row(s) of each unit are used; further rows are discarded by a rule that looks at "
+        "no value. Values outside the public domain are mapped as the policy says."
+    )
+
+
+def _audits(inputs: ReleaseInputs) -> dict[str, Any]:
+    return {
+        "result": inputs.audit.result,
+        "plan_sha256": inputs.audit.plan_sha256,
+        "checks": [f"{check.id} {check.name}: {check.outcome}" for check in inputs.audit.checks],
+        "limits": "An attack that fails proves nothing about better attacks; the guarantee does not rest on "
+        "it. Results of attacks on the release itself stay in the review room.",
+    }
+
+
+def _sections(inputs: ReleaseInputs) -> dict[str, Any]:
+    policy, notes = inputs.policy, inputs.notes
+    return {
+        "guarantee": guarantee_json(inputs.guarantee),
+        "unit": _unit(inputs),
+        "composition": _composition(inputs),
+        "other_releases": notes.other_releases or _NOT_STATED,
+        "mechanism": _mechanism(inputs),
+        "utility": notes.utility
+        or "Made for aggregate statistics over few columns at a time. Not for facts about individuals, rare "
+        "groups, or relations between columns that no step of the mechanism measured.",
+        "bias": notes.bias
+        or "Noise hides small groups: their counts may be far off in relative terms, and removing negative "
+        "counts pushes small ones upwards. Bias of the source data is kept.",
+        "bounding": _bounding(inputs),
+        "domains": _domains(inputs),
+        "preprocessing": "Values are encoded by public rules, which costs nothing. For the audit, each unit "
+        f"enters a secret coin toss with probability {policy.audits.coin_fraction} and half of those take no "
+        f"part in the fit; the guarantee does not count on it. {RULE}",
+        "delta_note": f"Delta {inputs.guarantee.delta} comes from converting zCDP for reading; no step of "
+        "the mechanism fails outright with probability delta.",
+        "query_model": "One release; no questions are answered from the data afterwards. Further releases "
+        "are charged to the same lifetime cap.",
+        "trust": "A central curator holds the rows and is trusted; the synthesizer saw noisy answers only. "
+        "Anyone may read the release, with any other knowledge.",
+        "side_channels": "Noise is drawn by exact integer samplers, so floating-point rounding does not leak "
+        "through it. Progress is shown as stages only; finer timing of the run is not covered.",
+        "security": "Only the worker opens the source. Charges are kept in a hash chain. Where signing keys "
+        "are held by a server, whoever controls that server can sign as the people they belong to.",
+        "collection": notes.collection
+        or f"Identifiers and columns not needed are dropped before synthesis. {policy.lawful_basis_note}",
+        "audits": _audits(inputs),
+        "decision_note": DECISION_NOTE,
+    }
+
+
+def _checklist(sections: dict[str, Any]) -> list[dict[str, Any]]:
+    items = []
+    for number, (element, name) in enumerate(CHECKLIST, start=1):
+        item: dict[str, Any] = {"item": number, "element": element, "field": name, "status": "stated"}
+        if sections[name] == _NOT_STATED:
+            item |= {"status": "not applicable", "reason": _NOT_STATED}
+        items.append(item)
+    return items
+
+
+def privacy_statement(inputs: ReleaseInputs) -> dict[str, Any]:
+    """The statement as a JSON value; numbers of the guarantee and the budget are strings.
+
+    Holds nothing that was computed from the rows except what was charged: no row count of the source, no
+    result of an attack on the release.
+    """
+    sections = _sections(inputs)
+    policy = inputs.policy
+    return sections | {
+        "outline": "checklist of NIST SP 800-226, as read in its draft of December 2023",
+        "checklist": _checklist(sections),
+        "release_id": inputs.release_id,
+        "policy": {"id": policy.id, "version": policy.version, "title": policy.title},
+        "purpose": inputs.purpose,
+        "recipients": list(inputs.recipients),
+        "rows": f"{policy.synthesis.output_rows_value} synthetic rows: a number fixed by the policy, which "
+        "says nothing about the number of people",
+        "contact": policy.owner.contact,
+        "issued": utc_text(inputs.issued),
+        "expires": utc_text(inputs.expires()),
+    }

@@ -1,0 +1,210 @@
+"""Offline verification of a release bundle: anyone, no account, no network."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, NoReturn
+
+from dpsynth.accounting.curves import NANO
+from dpsynth.accounting.statement import compile_cap, parse_rho_nano
+from dpsynth.core.canonical import sha256_hex
+from dpsynth.core.errors import DpsynthError, IntegrityError
+from dpsynth.policy.loader import load_policy_text
+from dpsynth.policy.model import Policy
+from dpsynth.publish.attestation import open_envelope, statement_of
+from dpsynth.publish.candidate import candidate_names
+from dpsynth.publish.files import ATTESTATION, MANIFEST, list_tree, parse_canonical, read_file
+from dpsynth.publish.inputs import release_guarantee, utc_text
+from dpsynth.publish.keys import SERVICE_ROLE, PublicKey, TrustRoot, load_public_keys
+from dpsynth.publish.statement import guarantee_json
+from dpsynth.publish.tables import check_tables
+
+__all__ = ["VerifyReport", "load_public_keys", "verify_bundle"]
+
+_SMALL = 2**20
+_RHO = re.compile(r"[0-9]{1,6}(\.[0-9]{1,9})?")
+_POLICY = "policy.yaml"
+_STATEMENT = "privacy-statement.json"
+
+
+@dataclass(frozen=True)
+class VerifyReport:
+    """What was verified, one plain line for each fact."""
+
+    release_id: str
+    lines: tuple[str, ...]
+
+
+def _refuse(what: str) -> NoReturn:
+    raise IntegrityError(what, remedy="do not use this release; fetch it again or ask its publisher")
+
+
+def _read_signed_files(directory: Path, statement: dict[str, Any]) -> dict[str, bytes]:
+    """Every file of the bundle, each read once and equal to what the signed manifest says."""
+    listing = list_tree(directory)
+    listed_bytes = read_file(directory, MANIFEST, _SMALL)
+    try:
+        signed = {entry["name"]: entry["digest"]["sha256"] for entry in statement["subject"]}
+    except (KeyError, TypeError):
+        _refuse(f"{ATTESTATION}: the signed statement names no files")
+    if signed.get(MANIFEST) != sha256_hex(listed_bytes):
+        _refuse(f"{MANIFEST} is not the one that was signed")
+    listed = _listed(parse_canonical(listed_bytes, MANIFEST))
+    for name in sorted(set(listing) ^ (set(listed) | {MANIFEST, ATTESTATION})):
+        _refuse(f"{name} is {'missing' if name in listed else 'not in ' + MANIFEST}")
+    files = {}
+    for name, entry in listed.items():
+        if listing[name] != entry["bytes"]:
+            _refuse(f"{name} does not have the size that {MANIFEST} states")
+        files[name] = read_file(directory, name, entry["bytes"])
+        if sha256_hex(files[name]) != entry["sha256"]:
+            _refuse(f"{name} does not have the SHA-256 that {MANIFEST} states")
+    return files
+
+
+def _listed(manifest: dict[str, Any]) -> dict[str, Any]:
+    listed = manifest.get("files")
+    entries = list(listed.values()) if isinstance(listed, dict) else [None]
+    for entry in entries:
+        if (
+            not isinstance(entry, dict)
+            or set(entry) != {"sha256", "bytes"}
+            or type(entry["bytes"]) is not int
+        ):
+            _refuse(f"{MANIFEST} does not give SHA-256 and bytes of each file")
+    return dict(manifest["files"])
+
+
+def _load_policy(files: Mapping[str, bytes]) -> Policy:
+    try:
+        policy = load_policy_text(files[_POLICY], _POLICY)
+    except KeyError:
+        _refuse(f"{_POLICY} is missing")
+    except DpsynthError:
+        _refuse(f"{_POLICY} is not a policy that this program accepts")
+    expected = set(candidate_names(tuple(policy.release.formats)))
+    for name in sorted(expected ^ set(files)):
+        _refuse(f"{name} is {'missing' if name in expected else 'not a file of a release'}")
+    return policy
+
+
+def _approvers(signers: tuple[str, ...], trust: TrustRoot) -> list[PublicKey]:
+    keys = [trust[key_id] for key_id in signers]
+    if not any(SERVICE_ROLE in key.roles for key in keys):
+        _refuse(f"{ATTESTATION}: the signature of the service is missing")
+    return [key for key in keys if SERVICE_ROLE not in key.roles]
+
+
+def _check_approvals(policy: Policy, approvers: list[PublicKey], requester: object) -> None:
+    required = set(policy.approval.roles)
+    for key in approvers:
+        if key.person == requester:
+            _refuse(f"{ATTESTATION}: {key.person} asked for this release and may not approve it")
+        if not required.intersection(key.roles):
+            _refuse(f"{ATTESTATION}: {key.person} signed without a role that the policy asks for")
+    people = {key.person for key in approvers}
+    if len(people) < policy.approval.approvers:
+        _refuse(f"{ATTESTATION}: {len(people)} distinct approvers of {policy.approval.approvers} signed")
+    absent = required - {role for key in approvers for role in key.roles}
+    if absent:
+        _refuse(f"{ATTESTATION}: no approver signed as {sorted(absent)[0]}")
+
+
+def _check_statement(
+    files: Mapping[str, bytes], statement: dict[str, Any], plan_sha256: str
+) -> dict[str, Any]:
+    """The signed words are exactly those the files give; returns the predicate."""
+    predicate = statement.get("predicate")
+    if not isinstance(predicate, dict) or not isinstance(predicate.get("approval"), dict):
+        _refuse(f"{ATTESTATION}: the signed statement has no predicate of a release")
+    requester, dossier = predicate["approval"].get("requester"), predicate.get("dossier_sha256")
+    if not isinstance(requester, str) or not isinstance(dossier, str) or len(dossier) != 64:
+        _refuse(f"{ATTESTATION}: requester or dossier digest is missing")
+    expected = statement_of(files, requester, dossier)
+    for field in sorted(set(expected["predicate"]) | set(predicate)):
+        if expected["predicate"].get(field) != predicate.get(field):
+            _refuse(f"{ATTESTATION}: predicate field {field} disagrees with the files")
+    if expected != statement:
+        _refuse(f"{ATTESTATION}: the signed statement does not describe these files")
+    audit = parse_canonical(files["audits/audit.json"], "audits/audit.json")
+    if audit.get("plan_sha256") != plan_sha256:
+        _refuse("audits/audit.json: the audit plan is not the one that policy.yaml pins")
+    if predicate["audit"]["result"] not in ("PASSED", "WARNED"):
+        _refuse("audits/audit.json: the audits did not pass")
+    return predicate
+
+
+def _check_guarantee(policy: Policy, stated: dict[str, Any]) -> None:
+    cap = policy.budget.per_release
+    if cap.rho is not None:
+        cap_nano = parse_rho_nano(cap.rho, up=False)
+    else:
+        cap_nano = compile_cap(str(cap.epsilon), str(cap.delta)).rho_nano
+    guarantee = stated["guarantee"]
+    if not isinstance(guarantee["rho"], str) or not _RHO.fullmatch(guarantee["rho"]):
+        _refuse(f"{_STATEMENT}: rho is not a decimal with at most nine digits after the point")
+    rho_nano = int(Decimal(guarantee["rho"]) * NANO)
+    expected = guarantee_json(release_guarantee(policy, rho_nano))
+    # Numbers only: the wording about them may improve between versions of this program.
+    if any(guarantee[name] != expected[name] for name in ("variant", "rho", "epsilon", "delta")):
+        _refuse(f"{_STATEMENT}: the guarantee is not the one that its rho gives")
+    if rho_nano > cap_nano:
+        _refuse(f"{_STATEMENT}: rho is above what {_POLICY} allows for one release")
+
+
+def _check_time(policy: Policy, predicate: dict[str, Any], now: datetime) -> None:
+    try:
+        issued = datetime.strptime(predicate["issued"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    except (TypeError, ValueError):
+        _refuse(f"{_STATEMENT}: issued is not a UTC time")
+    expires = issued + timedelta(days=policy.release.expires_after_days)
+    if predicate["expires"] != utc_text(expires):
+        _refuse(f"{_STATEMENT}: expires is not the day that {_POLICY} sets")
+    if now >= expires:
+        _refuse(f"{ATTESTATION}: the permission expired on {predicate['expires']}")
+    if now < issued:
+        _refuse(f"{ATTESTATION}: issued on {predicate['issued']}, which is in the future of this clock")
+
+
+def verify_bundle(directory: Path, trust: TrustRoot, now: datetime) -> VerifyReport:
+    """Verify a bundle offline against trusted public keys at a moment ``now`` (with time zone).
+
+    Checks the tree, every byte, the signatures, that enough distinct people in the roles of the policy
+    signed and none of them asked for the release, that the signed words are those of the files, that
+    epsilon is what rho gives and within the policy, that every cell is in the public domain, that CSV
+    equals Parquet, and the dates. Raises IntegrityError naming the file and the reason.
+    """
+    utc_text(now)
+    list_tree(directory)
+    statement, signers = open_envelope(read_file(directory, ATTESTATION, _SMALL), trust)
+    approvers = _approvers(signers, trust)
+    files = _read_signed_files(directory, statement)
+    policy = _load_policy(files)
+    predicate = _check_statement(files, statement, policy.audits.plan_sha256)
+    _check_approvals(policy, approvers, predicate["approval"]["requester"])
+    _check_guarantee(policy, parse_canonical(files[_STATEMENT], _STATEMENT))
+    check_tables(files, policy.domain(), policy.synthesis.output_rows_value)
+    _check_time(policy, predicate, now)
+    return VerifyReport(predicate["release_id"], _lines(files, approvers, predicate))
+
+
+def _lines(
+    files: Mapping[str, bytes], approvers: list[PublicKey], predicate: dict[str, Any]
+) -> tuple[str, ...]:
+    guarantee, policy = predicate["guarantee"], predicate["policy"]
+    promise = f"rho {guarantee['rho']}, epsilon {guarantee['epsilon']} at delta {guarantee['delta']}"
+    people = ", ".join(f"{key.person} ({', '.join(key.roles)})" for key in approvers)
+    return (
+        f"files: {len(files) + 2}, each as signed, none added",
+        f"signatures: {people}, and the service; not by the requester",
+        f"policy: {policy['id']} version {policy['version']}, sha256 {policy['sha256'][:16]}",
+        f"guarantee: {promise}, recomputed and within the policy",
+        "data: every cell inside the public domain; all formats hold the same cells",
+        f"audits: {predicate['audit']['result']}",
+        f"permission: until {predicate['expires']}",
+    )

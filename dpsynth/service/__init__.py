@@ -1,0 +1,29 @@
+"""The only place that changes state: register, request, run, decide, publish."""
+
+from dpsynth.service.platform import Platform
+from dpsynth.service.views import (
+    STAGES,
+    DatasetInfo,
+    DecisionView,
+    Dossier,
+    EntryView,
+    Person,
+    Quote,
+    RequestForm,
+    RequestView,
+    ScopeView,
+)
+
+__all__ = [
+    "STAGES",
+    "DatasetInfo",
+    "DecisionView",
+    "Dossier",
+    "EntryView",
+    "Person",
+    "Platform",
+    "Quote",
+    "RequestForm",
+    "RequestView",
+    "ScopeView",
+]

@@ -1,0 +1,246 @@
+"""Decisions of people: look, approve, reject, publish. Two of n, never the requester."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Row, select, update
+
+from dpsynth.core.errors import AuditBlocked, BadInput, Conflict, IntegrityError, PolicyRefusal
+from dpsynth.ledger.chain import append
+from dpsynth.ledger.store import Store
+from dpsynth.policy.model import Policy
+from dpsynth.publish.attestation import sign_statement
+from dpsynth.publish.bundle import build_bundle
+from dpsynth.publish.keys import load_private_key, load_public_keys
+from dpsynth.service.clock import iso_now
+from dpsynth.service.datasets import cap_of, dataset_row, parsed_policy
+from dpsynth.service.gate import decide
+from dpsynth.service.people import SERVICE, require_role
+from dpsynth.service.requests import request_row, show
+from dpsynth.service.tables import decisions, requests
+from dpsynth.service.views import Dossier, Person, RequestView
+
+__all__ = ["approve", "audit_report", "dossier", "publish", "reject"]
+
+_REASON_CHARS = 10
+_LONGEST = 4000
+
+
+def dossier(store: Store, actor: str, request_id: str) -> Dossier:
+    """The dossier as it will be signed. For officers, owners and auditors; requesters see the request."""
+    with store.read() as connection:
+        require_role(connection, actor, "compliance_officer", "data_owner", "auditor")
+        return _dossier(request_row(connection, actor, request_id))
+
+
+def _dossier(row: Row[tuple[object, ...]]) -> Dossier:
+    if not row.dossier:
+        raise Conflict(
+            "The request has no dossier yet",
+            allowed="requests whose run has ended",
+            remedy="wait for the worker",
+        )
+    stored = json.loads(row.dossier)
+    return Dossier(stored["sha256"], stored["body"])
+
+
+def audit_report(store: Store, home: Path, actor: str, request_id: str) -> dict[str, Any]:
+    """The exact report. Each look is written to the chain first; if that fails, nothing is shown."""
+    with store.write() as connection:
+        require_role(connection, actor, "compliance_officer", "auditor")
+        row = request_row(connection, actor, request_id)
+        _dossier(row)
+        append(connection, "view", actor=actor, request=request_id, what="exact audit report")
+    report: dict[str, Any] = json.loads((home / "review" / f"{request_id}.json").read_text())
+    return report
+
+
+def _gate(connection: Connection, row: Row[tuple[object, ...]], policy: Policy) -> str:
+    current = dataset_row(connection, row.dataset_id).policy_sha256 == row.policy_sha256
+    cap = cap_of(policy.budget.per_release).rho_nano
+    decision = decide(policy, row.rho, cap, row.verdict, current)
+    if decision.outcome == "blocked":
+        raise AuditBlocked(
+            "This release may not be approved: "
+            + "; ".join(check.plain for check in decision.checks if not check.ok),
+            remedy="reject it; a new run is a new request with its own charge",
+        )
+    return decision.outcome
+
+
+def _decider(
+    connection: Connection, actor: str, request_id: str, dossier_sha256: str
+) -> tuple[Person, str, Row[tuple[object, ...]], Policy]:
+    """Who decides, in which role, on what; every rule that holds for approving and for rejecting."""
+    row = request_row(connection, actor, request_id)
+    policy = parsed_policy(row.policy_text, row.dataset_id)
+    someone = require_role(connection, actor, *policy.approval.roles)
+    if someone.id == row.requester:
+        raise PolicyRefusal(
+            "Nobody decides on their own request",
+            allowed="people other than the requester",
+            remedy="ask a colleague",
+        )
+    made = connection.execute(select(decisions).where(decisions.c.request_id == request_id)).all()
+    if any(decision.person == actor for decision in made):
+        raise Conflict("You have already decided on this request", remedy="nothing more to do")
+    if row.state not in {"awaiting_decision", "blocked"}:
+        raise Conflict(
+            f"The request is {row.state}; there is nothing to decide",
+            allowed="requests that await a decision",
+            remedy="look at the request",
+        )
+    if _dossier(row).sha256 != dossier_sha256:
+        raise Conflict(
+            "The dossier changed since you opened it",
+            allowed="signing the dossier as it is now",
+            remedy="open it again and read what changed",
+        )
+    taken = {decision.role for decision in made}
+    mine = [role for role in policy.approval.roles if role in someone.roles]
+    return someone, next((role for role in mine if role not in taken), mine[0]), row, policy
+
+
+def approve(
+    store: Store,
+    home: Path,
+    actor: str,
+    request_id: str,
+    dossier_sha256: str,
+    reason: str,
+    ticks: tuple[str, ...],
+) -> RequestView:
+    """Sign the statement that names the dossier's hash and every file. The last signature approves."""
+    with store.write() as connection:
+        someone, role, row, policy = _decider(connection, actor, request_id, dossier_sha256)
+        outcome = _gate(connection, row, policy)
+        _check_words(outcome, reason, ticks, _dossier(row).body["must_tick"])
+        statement = (home / "review" / f"{request_id}.statement").read_bytes()
+        if f'"dossier_sha256":"{dossier_sha256}"'.encode() not in statement:
+            raise IntegrityError(
+                "The words to sign do not name this dossier", remedy="stop, and tell an auditor"
+            )
+        signature = sign_statement(statement, load_private_key(home / "secrets" / f"{actor}.pem"))
+        _record(connection, someone, role, row, "approve", reason, json.dumps(signature))
+        if _complete(connection, request_id, policy):
+            values = {"state": "approved", "message": "Approved. It can be published."}
+            connection.execute(update(requests).where(requests.c.id == request_id).values(**values))
+            append(connection, "approved", request=request_id)
+    return show(store, actor, request_id)
+
+
+def _check_words(outcome: str, reason: str, ticks: tuple[str, ...], must: list[str]) -> None:
+    if set(must) - set(ticks):
+        raise BadInput(
+            "Not every check that only a person can make is ticked",
+            allowed="all of them: " + " | ".join(must),
+            remedy="tick each one that is true, or reject",
+        )
+    if outcome == "eligible_with_reason" and len(reason.strip()) < _REASON_CHARS:
+        raise BadInput(
+            "Approving this release needs a written reason, because the audit did not simply pass",
+            allowed=f"at least {_REASON_CHARS} characters",
+            remedy="write why it may be released all the same, or reject",
+        )
+
+
+def _record(
+    connection: Connection,
+    someone: Person,
+    role: str,
+    row: Row[tuple[object, ...]],
+    what: str,
+    reason: str,
+    signature: str,
+) -> None:
+    if len(reason) > _LONGEST:
+        raise BadInput(
+            "The reason is too long", allowed=f"at most {_LONGEST} characters", remedy="shorten it"
+        )
+    connection.execute(
+        decisions.insert().values(
+            request_id=row.id,
+            person=someone.id,
+            role=role,
+            decision=what,
+            reason=reason.strip(),
+            time=iso_now(),
+            signature=signature,
+        )
+    )
+    append(connection, what, request=row.id, actor=someone.id, role=role, dossier_sha256=_dossier(row).sha256)
+
+
+def _complete(connection: Connection, request_id: str, policy: Policy) -> bool:
+    made = connection.execute(select(decisions).where(decisions.c.request_id == request_id)).all()
+    roles = {decision.role for decision in made}
+    return len({d.person for d in made}) >= policy.approval.approvers and roles >= set(policy.approval.roles)
+
+
+def reject(store: Store, actor: str, request_id: str, dossier_sha256: str, reason: str) -> RequestView:
+    """One person is enough to say no. The budget stays spent."""
+    with store.write() as connection:
+        someone, role, row, _ = _decider(connection, actor, request_id, dossier_sha256)
+        if len(reason.strip()) < _REASON_CHARS:
+            raise BadInput(
+                "Rejecting needs a reason",
+                allowed=f"at least {_REASON_CHARS} characters",
+                remedy="write what the requester should know",
+            )
+        _record(connection, someone, role, row, "reject", reason, "")
+        values = {
+            "state": "rejected",
+            "message": "Rejected. The budget stays spent; the data were looked at.",
+        }
+        connection.execute(update(requests).where(requests.c.id == request_id).values(**values))
+    return show(store, actor, request_id)
+
+
+def publish(store: Store, home: Path, actor: str, request_id: str) -> Path:
+    """Build the bundle from the very files that were signed. Whole or absent; verified before it appears."""
+    target = home / "bundles" / f"release-{request_id}"
+    with store.write() as connection:
+        row = request_row(connection, actor, request_id)
+        policy = parsed_policy(row.policy_text, row.dataset_id)
+        require_role(connection, actor, *policy.approval.roles)
+        if row.state == "published":
+            return Path(row.bundle)
+        if row.state in {"blocked", "awaiting_decision"}:
+            _gate(connection, row, policy)
+        if row.state != "approved":
+            raise PolicyRefusal(
+                f"The request is {row.state} and cannot be published",
+                allowed="requests that all approvers have signed",
+                remedy="collect the missing signatures",
+            )
+        _gate(connection, row, policy)
+        _bundle(connection, home, row, target)
+        values = {"state": "published", "bundle": str(target), "message": "Published. Anyone can verify it."}
+        connection.execute(update(requests).where(requests.c.id == request_id).values(**values))
+        append(connection, "publish", request=request_id, actor=actor)
+    return target
+
+
+def _bundle(connection: Connection, home: Path, row: Row[tuple[object, ...]], target: Path) -> None:
+    if target.exists():
+        return  # an earlier publish died between the rename and the database; verify it like any other
+    statement = (home / "review" / f"{row.id}.statement").read_bytes()
+    made = connection.execute(
+        select(decisions.c.signature).where(
+            decisions.c.request_id == row.id, decisions.c.decision == "approve"
+        )
+    )
+    signatures = [json.loads(decision.signature) for decision in made]
+    signatures.append(sign_statement(statement, load_private_key(home / "secrets" / f"{SERVICE}.pem")))
+    build_bundle(
+        home / "candidates" / row.id,
+        target,
+        statement,
+        signatures,
+        trust=load_public_keys(home / "keys"),
+        now=datetime.now(UTC),
+    )

@@ -1,0 +1,108 @@
+"""The dossier: one canonical document with everything an approver signs for. No exact number of people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Row
+
+from dpsynth.accounting.curves import zcdp_curve
+from dpsynth.accounting.statement import epsilon_at
+from dpsynth.audit.report import AuditReport, report_sha256
+from dpsynth.core.canonical import digest
+from dpsynth.publish.inputs import ScopeTotals
+from dpsynth.service.datasets import cap_of, parsed_policy
+from dpsynth.service.gate import decide
+from dpsynth.service.pipeline import Candidate
+from dpsynth.service.views import Dossier
+
+__all__ = ["MUST_TICK", "build_dossier"]
+
+MUST_TICK = (
+    "The purpose fits what the data may be used for.",
+    "The recipients are the right ones.",
+    "I know of no other release on these people that is not differentially private and not named here.",
+)
+
+
+def _scope(totals: ScopeTotals) -> dict[str, str]:
+    return {
+        "scope": totals.scope,
+        "title": totals.title,
+        "before_nano": str(totals.before_nano),
+        "this_nano": str(totals.this_nano),
+        "after_nano": str(totals.after_nano),
+        "cap_nano": str(totals.cap_nano),
+        "epsilon_after": epsilon_at(zcdp_curve(totals.after_nano), "1e-6"),
+        "epsilon_cap": epsilon_at(zcdp_curve(totals.cap_nano), "1e-6"),
+    }
+
+
+def _request(row: Row[tuple[object, ...]]) -> dict[str, str]:
+    names = ("id", "dataset_id", "requester", "synthesizer", "purpose", "recipients", "created")
+    return {name: str(getattr(row, name)) for name in names}
+
+
+def _audit(report: AuditReport) -> dict[str, Any]:
+    """Outcomes and plain words of every check. Class B words hold no number."""
+    return {
+        "verdict": report.verdict.outcome,
+        "why": list(report.verdict.why),
+        "could_have_found": report.verdict.could_have_found,
+        "report_sha256": report_sha256(report),
+        "checks": [
+            {
+                "id": check.id,
+                "name": check.name,
+                "question": check.question,
+                "result": check.outcome,
+                "plain": check.plain,
+                "evidence": check.evidence,
+            }
+            for check in report.results
+        ],
+    }
+
+
+def build_dossier(row: Row[tuple[object, ...]], candidate: Candidate) -> Dossier:
+    """The dossier of a candidate release, and its digest."""
+    policy = parsed_policy(row.policy_text, row.dataset_id)
+    guarantee = candidate.inputs.guarantee
+    decision = decide(
+        policy, row.rho, cap_of(policy.budget.per_release).rho_nano, candidate.report.verdict.outcome, True
+    )
+    body: dict[str, Any] = {
+        "release_id": row.id,
+        "request": _request(row),
+        "policy": {
+            "id": policy.id,
+            "version": policy.version,
+            "sha256": row.policy_sha256,
+            "title": policy.title,
+        },
+        "guarantee": {
+            "rho_nano": str(guarantee.rho_nano),
+            "epsilon": guarantee.epsilon,
+            "delta": guarantee.delta,
+            "unit": policy.privacy_unit.kind,
+            "unit_note": policy.privacy_unit.note,
+            "adjacency": policy.privacy_unit.adjacency,
+            "accountant": guarantee.accountant,
+            "assumptions": list(guarantee.assumptions),
+        },
+        "budget": [_scope(totals) for totals in candidate.inputs.budget],
+        "release": {
+            "rows": policy.synthesis.output_rows_value,
+            "columns": list(policy.domain().names),
+            "recipients": list(policy.release.recipients),
+            "terms": policy.release.terms,
+            "expires_after_days": policy.release.expires_after_days,
+        },
+        "audit": _audit(candidate.report),
+        "files": candidate.files,
+        "gate": decision.outcome,
+        "checks": [{"name": check.name, "ok": check.ok, "plain": check.plain} for check in decision.checks],
+        "must_tick": list(MUST_TICK),
+        "plan": list(candidate.inputs.plan.steps),
+    }
+    return Dossier(digest(body), body)

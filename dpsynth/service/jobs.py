@@ -1,0 +1,108 @@
+"""The queue: claim, stage, heartbeat, recover. At most once after commit; never retried then."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection, select, update
+
+from dpsynth.ledger.charges import charge_state, expired, extend_lease, forfeit, release
+from dpsynth.ledger.store import Store
+from dpsynth.service.clock import unix_now
+from dpsynth.service.tables import requests
+
+__all__ = ["LOST", "claim", "finish", "heartbeat", "recover", "set_stage"]
+
+LOST = "The run ended after its budget was spent. Nothing was published. An officer can see why."
+_ATTEMPTS = 3
+
+
+def claim(store: Store, worker: str, lease_seconds: int) -> str | None:
+    """Take the oldest queued request; its id, or None."""
+    with store.write() as connection:
+        query = select(requests.c.id).where(requests.c.state == "queued").order_by(requests.c.number).limit(1)
+        row = connection.execute(query).first()
+        if row is None:
+            return None
+        values = {
+            "state": "running",
+            "worker": worker,
+            "lease_until": unix_now() + lease_seconds,
+            "attempts": requests.c.attempts + 1,
+            "message": "A worker has taken the request.",
+        }
+        connection.execute(update(requests).where(requests.c.id == row.id).values(**values))
+        return str(row.id)
+
+
+def set_stage(store: Store, request_id: str, stage: str) -> None:
+    """Tell people where the run is: the stage only, never a number."""
+    with store.write() as connection:
+        connection.execute(update(requests).where(requests.c.id == request_id).values(stage=stage))
+
+
+def finish(connection: Connection, request_id: str, state: str, message: str, **more: str) -> None:
+    """End of the run, in the caller's transaction."""
+    values = {"state": state, "stage": "done", "message": message, **more}
+    connection.execute(update(requests).where(requests.c.id == request_id).values(**values))
+
+
+@contextmanager
+def heartbeat(store: Store, request_id: str, lease_seconds: int) -> Iterator[None]:
+    """Keep the leases of a running request alive while its worker lives."""
+    stop = threading.Event()
+
+    def beat() -> None:
+        while not stop.wait(lease_seconds / 3):
+            until = unix_now() + lease_seconds
+            with store.write() as connection:
+                row = requests.c.id == request_id
+                connection.execute(update(requests).where(row).values(lease_until=until))
+                if charge_state(connection, request_id) == "COMMITTED":
+                    extend_lease(connection, request_id, until)
+
+    thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def recover(store: Store) -> None:
+    """Put right what dead workers left: forfeit committed charges, queue again what never committed."""
+    now = unix_now()
+    with store.write() as connection:
+        for key, state in expired(connection, now):
+            if state == "COMMITTED":
+                forfeit(connection, key, "the worker died after commit")
+                finish(connection, key, "failed", LOST)
+            else:
+                release(connection, key, "the hold ended before a run began")
+                finish(connection, key, "failed", "The hold ended. Nothing was spent; ask again.")
+        query = select(requests.c.id, requests.c.attempts).where(
+            requests.c.state == "running", requests.c.lease_until < now
+        )
+        for row in connection.execute(query).all():
+            _requeue(connection, row.id, row.attempts)
+
+
+def _requeue(connection: Connection, request_id: str, attempts: int) -> None:
+    state = charge_state(connection, request_id)
+    if state == "SETTLED":
+        finish(connection, request_id, "failed", LOST)
+    elif state == "RESERVED" and attempts < _ATTEMPTS:
+        values = {
+            "state": "queued",
+            "stage": "queued",
+            "message": "A worker stopped before it began; queued again.",
+        }
+        connection.execute(update(requests).where(requests.c.id == request_id).values(**values))
+    elif state == "RESERVED":
+        release(connection, request_id, "three workers died before commit")
+        finish(
+            connection, request_id, "failed", "Three workers stopped before they began. Nothing was spent."
+        )

@@ -1,0 +1,172 @@
+"""One run, from commit to dossier. The order is the promise: charge durably, then open."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from sqlalchemy import Row
+
+from dpsynth import __version__
+from dpsynth.accounting.curves import zcdp_curve
+from dpsynth.accounting.events import Event, event_to_json
+from dpsynth.accounting.filter import PrivacyFilter
+from dpsynth.audit.plan import plan_sha256
+from dpsynth.audit.release_runner import run_release_attacks
+from dpsynth.audit.report import AuditReport, report_sha256
+from dpsynth.audit.result import Claim
+from dpsynth.audit.run import run_quick
+from dpsynth.core.canonical import sha256_hex
+from dpsynth.core.curator import Plan, Synthesizer
+from dpsynth.core.errors import IntegrityError
+from dpsynth.core.table import SyntheticTable
+from dpsynth.ledger.charges import balances, settle
+from dpsynth.ledger.charges import commit as commit_charge
+from dpsynth.ledger.store import Store
+from dpsynth.mechanisms.noise import Noise
+from dpsynth.mechanisms.rng import os_generator
+from dpsynth.policy.model import Policy
+from dpsynth.publish.candidate import write_candidate
+from dpsynth.publish.inputs import (
+    AuditSummary,
+    ReleaseInputs,
+    ScopeTotals,
+    release_guarantee,
+)
+from dpsynth.service.clock import unix_now
+from dpsynth.service.datasets import dataset_row, lifetime_scope, parsed_policy
+from dpsynth.service.plans import audit_plan, run_plan
+from dpsynth.vault.curator import TableCurator
+from dpsynth.vault.opening import CoinedRows, flip_coin, open_table
+from dpsynth.vault.sources import read_bytes
+from dpsynth.vault.surrogate import Door
+
+__all__ = ["Candidate", "Run"]
+
+_PACKAGES = ("opendp", "dp-accounting", "numpy", "pandas", "pyarrow", "scipy")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What a run leaves for people to decide on."""
+
+    directory: Path
+    files: dict[str, dict[str, object]]
+    report: AuditReport
+    inputs: ReleaseInputs
+
+
+class Run:
+    """One claimed request on its way through the stations.
+
+    Args:
+        row: the request.
+        noise: the noise source of the mechanisms.
+        lease_seconds: how long the charge is believed to be in living hands without a heartbeat.
+    """
+
+    def __init__(
+        self, store: Store, home: Path, row: Row[tuple[object, ...]], noise: Noise, lease_seconds: int
+    ) -> None:
+        self._store = store
+        self._home = home
+        self._row = row
+        self._noise = noise
+        self._lease = lease_seconds
+        self._policy: Policy = parsed_policy(row.policy_text, row.dataset_id)
+
+    def execute(self, tell: Callable[[str], None]) -> Candidate:
+        """Walk all stations. An exception after commit leaves the charge spent."""
+        synthesizer, plan = run_plan(self._policy, self._row.synthesizer, self._row.rho)
+        tell("committing")
+        source = self._commit()
+        tell("opening")
+        table = open_table(
+            read_bytes(Path(source[0]), self._policy.source.max_bytes), source[1], self._policy
+        )
+        fitted, coined = flip_coin(table, float(self._policy.audits.coin_fraction), os_generator())
+        tell("fitting")
+        budget = PrivacyFilter(zcdp_curve(self._row.rho))
+        model = synthesizer.fit(plan, TableCurator(fitted, self._policy.unit(), budget, self._noise))
+        tell("sampling")
+        release = model.sample(self._policy.synthesis.output_rows_value, os_generator())
+        self._settle(release, budget.events)
+        tell("auditing")
+        report = self._audit(synthesizer, release, coined)
+        tell("packing")
+        inputs = self._inputs(plan, release, budget.events, report)
+        directory = self._home / "candidates" / self._row.id
+        files = write_candidate(directory, inputs, os_generator())
+        return Candidate(directory, files, report, inputs)
+
+    def _commit(self) -> tuple[str, str]:
+        """Spend the charge, durably. Returns path and hash of the source, which is not open yet."""
+        with self._store.write() as connection:
+            registered = dataset_row(connection, self._row.dataset_id)
+            if registered.policy_sha256 != self._row.policy_sha256:
+                raise IntegrityError("The policy changed since the request", remedy="submit it again")
+            commit_charge(connection, self._row.id, unix_now() + self._lease)
+        return registered.source_path, registered.source_sha256
+
+    def _settle(self, release: SyntheticTable, events: tuple[Event, ...]) -> None:
+        if release.domain != self._policy.domain():
+            raise IntegrityError("The synthesizer changed the domain", remedy="report it to its author")
+        for column in release.domain.columns:
+            codes = release.codes[column.name]
+            if codes.size and not (int(codes.min()) >= 0 and int(codes.max()) < column.size):
+                raise IntegrityError("The synthesizer left the domain", remedy="report it to its author")
+        with self._store.write() as connection:
+            settle(connection, self._row.id, [event_to_json(event) for event in events])
+
+    def _audit(self, synthesizer: Synthesizer, release: SyntheticTable, coined: CoinedRows) -> AuditReport:
+        """Attack the release, then the mechanism on surrogate rows; class B numbers stay in the report."""
+        policy, plan, rng = self._policy, audit_plan(self._policy), os_generator()
+        guarantee = release_guarantee(policy, self._row.rho)
+        claim = Claim(guarantee.rho_nano, guarantee.epsilon, guarantee.delta)
+        return run_quick(
+            synthesizer,
+            Door(policy.domain(), policy.unit(), self._noise),
+            claim,
+            plan,
+            max_model_cells=policy.synthesis.max_model_cells,
+            release_results=run_release_attacks(coined, release, plan, claim, rng),
+            on_inconclusive=policy.audits.on_inconclusive,
+            subject={"encoded synthetic rows": sha256_hex(release.matrix().tobytes())},
+            rng=rng,
+        )
+
+    def _inputs(
+        self, plan: Plan, release: SyntheticTable, events: tuple[Event, ...], report: AuditReport
+    ) -> ReleaseInputs:
+        return ReleaseInputs(
+            release_id=self._row.id,
+            policy=self._policy,
+            policy_text=self._row.policy_text,
+            guarantee=release_guarantee(self._policy, self._row.rho),
+            table=release,
+            plan=plan,
+            events=events,
+            budget=(self._lifetime_totals(),),
+            audit=_public_summary(report),
+            purpose=self._row.purpose,
+            recipients=self._policy.release.recipients,
+            issued=datetime.now(UTC),
+            versions={"dpsynth-platform": __version__, **{name: version(name) for name in _PACKAGES}},
+        )
+
+    def _lifetime_totals(self) -> ScopeTotals:
+        """Totals of the lifetime scope, in which this release is already counted as spent."""
+        scope_id = lifetime_scope(self._policy, self._row.policy_sha256).id
+        with self._store.read() as connection:
+            balance = balances(connection, [scope_id])[0]
+        scope, rho = balance.scope, self._row.rho
+        return ScopeTotals(scope.id, scope.kind, scope.title, balance.rho("spent") - rho, rho, scope.rho_cap)
+
+
+def _public_summary(report: AuditReport) -> AuditSummary:
+    """What a bundle may say of the audit: class A evidence alone."""
+    result = report.public_json()["predicate"]["result"]
+    return AuditSummary(result, plan_sha256(report.plan), report_sha256(report), report.of_class("A"))

@@ -1,0 +1,71 @@
+"""What a request would do, from public facts: its cost, its synthesizer's plan, its audit plan."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from dpsynth.accounting.statement import compile_cap, parse_rho_nano
+from dpsynth.audit.plan import AuditPlan, load_plan, plan_sha256
+from dpsynth.core.curator import Plan, Synthesizer
+from dpsynth.core.errors import BadInput, PolicyRefusal
+from dpsynth.policy.model import Policy
+from dpsynth.service.views import RequestForm
+from dpsynth.synthesizers.registry import load_synthesizer
+
+__all__ = ["allowed_synthesizer", "audit_plan", "requested_rho", "run_plan"]
+
+
+def requested_rho(form: RequestForm, policy: Policy) -> int:
+    """The charge in nano-rho. Raises BadInput unless exactly one of epsilon and rho is given."""
+    if (form.epsilon is None) == (form.rho is None):
+        raise BadInput(
+            "A request states its budget once",
+            allowed="either epsilon (with an optional delta) or rho",
+            remedy="give one of the two",
+        )
+    if form.rho is not None:
+        return parse_rho_nano(form.rho, up=True)
+    return compile_cap(str(form.epsilon), form.delta or policy.budget.report_delta).rho_nano
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split("."))
+
+
+def allowed_synthesizer(policy: Policy, name: str) -> Synthesizer:
+    """The installed synthesizer, if the policy allows its name and version."""
+    allowed = {one.name: one.min_version for one in policy.synthesis.allowed}
+    if name not in allowed:
+        raise PolicyRefusal(
+            f"Policy {policy.id} does not allow the synthesizer {name!r}",
+            allowed=", ".join(sorted(allowed)),
+            remedy="choose one of these",
+        )
+    synthesizer = load_synthesizer(name)
+    if _version(synthesizer.version) < _version(allowed[name]):
+        raise PolicyRefusal(
+            f"Synthesizer {name} {synthesizer.version} is older than policy {policy.id} allows",
+            allowed=f"version {allowed[name]} or newer",
+            remedy="upgrade the installation",
+        )
+    return synthesizer
+
+
+def run_plan(policy: Policy, name: str, rho_nano: int) -> tuple[Synthesizer, Plan]:
+    """The synthesizer and its plan for this budget. Raises PolicyRefusal when infeasible."""
+    synthesizer = allowed_synthesizer(policy, name)
+    return synthesizer, synthesizer.plan(policy.domain(), rho_nano, policy.synthesis.max_model_cells)
+
+
+def audit_plan(policy: Policy) -> AuditPlan:
+    """The audit plan that the policy names, if its digest is the one that the policy pins."""
+    here = Path(__file__).resolve().parents[2] / "audits" / "plans"
+    plan = load_plan(Path(os.environ.get("DPSYNTH_AUDIT_PLANS", here)), policy.audits.plan)
+    if plan_sha256(plan) != policy.audits.plan_sha256:
+        raise PolicyRefusal(
+            f"The audit plan {policy.audits.plan} is not the one that policy {policy.id} pins",
+            allowed=f"the plan with sha256 {policy.audits.plan_sha256}",
+            remedy="restore that plan, or have a new policy version approved that pins the new one",
+        )
+    return plan

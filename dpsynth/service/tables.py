@@ -1,0 +1,70 @@
+"""Tables of the service, in the ledger's database, so that a request and its charge are one transaction."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Integer, String, Table, Text, UniqueConstraint
+
+from dpsynth.ledger.store import metadata
+
+__all__ = ["datasets", "decisions", "people", "requests"]
+
+people = Table(
+    "person",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("roles", String, nullable=False),
+    Column("key_id", String, nullable=False),
+)
+
+datasets = Table(
+    "dataset",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("policy_text", Text, nullable=False),
+    Column("policy_sha256", String, nullable=False),
+    Column("source_path", String, nullable=False),
+    Column("source_sha256", String, nullable=False),
+    Column("registered", String, nullable=False),
+)
+
+requests = Table(
+    "request",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("id", String, nullable=False, unique=True),
+    Column("dataset_id", String, nullable=False),
+    Column("requester", String, nullable=False),
+    Column("synthesizer", String, nullable=False),
+    Column("rho", BigInteger, nullable=False),
+    Column("epsilon", String, nullable=False),
+    Column("delta", String, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("recipients", Text, nullable=False),
+    Column("policy_text", Text, nullable=False),
+    Column("policy_sha256", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("stage", String, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("created", String, nullable=False),
+    Column("due", String, nullable=False),
+    Column("worker", String, nullable=False),
+    Column("lease_until", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("verdict", String, nullable=False),
+    Column("dossier", Text, nullable=False),
+    Column("bundle", String, nullable=False),
+)
+
+decisions = Table(
+    "decision",
+    metadata,
+    Column("request_id", String, nullable=False),
+    Column("person", String, nullable=False),
+    Column("role", String, nullable=False),
+    Column("decision", String, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("time", String, nullable=False),
+    Column("signature", Text, nullable=False),
+    UniqueConstraint("request_id", "person"),
+)

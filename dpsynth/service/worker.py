@@ -1,0 +1,120 @@
+"""The worker: takes one request through its run, and ends it well or badly, never half."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+from sqlalchemy import Connection, Row, select
+
+from dpsynth.audit.report import report_sha256
+from dpsynth.core.errors import DpsynthError
+from dpsynth.ledger.chain import append
+from dpsynth.ledger.charges import charge_state, forfeit, release
+from dpsynth.ledger.store import Store
+from dpsynth.mechanisms.noise import Noise
+from dpsynth.publish.attestation import statement_bytes
+from dpsynth.service.datasets import parsed_policy
+from dpsynth.service.dossier import build_dossier
+from dpsynth.service.jobs import LOST, claim, finish, heartbeat, recover, set_stage
+from dpsynth.service.pipeline import Candidate, Run
+from dpsynth.service.tables import requests
+
+__all__ = ["run_next"]
+
+
+def run_next(
+    store: Store,
+    home: Path,
+    worker: str,
+    noise: Noise,
+    lease_seconds: int,
+    on_stage: Callable[[str], None] | None,
+) -> str | None:
+    """Recover what dead workers left, then run the oldest queued request. Returns its id, or None."""
+    recover(store)
+    request_id = claim(store, worker, lease_seconds)
+    if request_id is None:
+        return None
+
+    def tell(stage: str) -> None:
+        set_stage(store, request_id, stage)
+        if on_stage is not None:
+            on_stage(stage)
+
+    with store.read() as connection:
+        row = _row(connection, request_id)
+    try:
+        with heartbeat(store, request_id, lease_seconds):
+            candidate = Run(store, home, row, noise, lease_seconds).execute(tell)
+            _offer(store, home, row, candidate)
+    except Exception as error:
+        _end_badly(store, home, request_id, error)
+    if on_stage is not None:
+        on_stage("done")
+    return request_id
+
+
+def _row(connection: Connection, request_id: str) -> Row[tuple[object, ...]]:
+    return connection.execute(select(requests).where(requests.c.id == request_id)).one()
+
+
+def _offer(store: Store, home: Path, row: Row[tuple[object, ...]], candidate: Candidate) -> None:
+    """Store report, dossier and the words to sign; then the request waits for people."""
+    dossier = build_dossier(row, candidate)
+    private_file(home / "review" / f"{row.id}.json", json.dumps(candidate.report.as_json(), indent=1))
+    statement = statement_bytes(candidate.directory, requester=row.requester, dossier_sha256=dossier.sha256)
+    private_file(home / "review" / f"{row.id}.statement", statement.decode())
+    blocked = dossier.body["gate"] == "blocked"
+    policy = parsed_policy(row.policy_text, row.dataset_id)
+    message = (
+        "The audit or the policy blocks this release. The budget stays spent; an officer can see why."
+        if blocked
+        else f"Ready. {policy.approval.approvers} people must agree before anything is published."
+    )
+    with store.write() as connection:
+        finish(
+            connection,
+            row.id,
+            "blocked" if blocked else "awaiting_decision",
+            message,
+            verdict=candidate.report.verdict.outcome,
+            dossier=json.dumps({"sha256": dossier.sha256, "body": dossier.body}),
+        )
+        append(
+            connection,
+            "dossier",
+            request=row.id,
+            dossier_sha256=dossier.sha256,
+            report_sha256=report_sha256(candidate.report),
+            verdict=candidate.report.verdict.outcome,
+        )
+
+
+def _end_badly(store: Store, home: Path, request_id: str, error: Exception) -> None:
+    """Spent stays spent. The requester gets a fixed sentence; the details stay in the review room."""
+    kind = error.kind if isinstance(error, DpsynthError) else "fault"
+    trace = "".join(traceback.format_exception(error))
+    private_file(home / "review" / f"{request_id}.error-{secrets.token_hex(4)}.txt", trace)
+    with store.write() as connection:
+        state = charge_state(connection, request_id)
+        message = LOST
+        if state == "RESERVED":
+            release(connection, request_id, f"ended before commit: {kind}")
+            message = "The run could not begin. Nothing was spent. An officer can see why."
+        elif state == "COMMITTED":
+            forfeit(connection, request_id, f"ended after commit: {kind}")
+        finish(connection, request_id, "failed", message)
+
+
+def private_file(path: Path, text: str) -> None:
+    """Write a review-room file that only its owner can read, durably."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())

@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from dpsynth.audit.report import AuditReport, report_sha256
+from dpsynth.audit.result import CheckResult
+from dpsynth.audit.run import run_quick
+from dpsynth.audit.verdict import holm_rejected, judge
+
+TESTS = ("S1", "S3", "S4", "R1", "R3", "R6")
+CANARIES = (0.123456789, 0.987123987, 31337.25, 424242, 777888.5, 0.000998877)
+
+
+def check(name, outcome="pass", **other):
+    evidence = "A" if name.startswith("S") else "B"
+    return CheckResult(name, name, "?", evidence, outcome, f"{name} says so.", **other)
+
+
+def results(**changed):
+    return [changed.get(name) or check(name) for name in TESTS]
+
+
+@pytest.mark.parametrize(
+    ("name", "outcome", "policy", "verdict"),
+    [
+        ("S1", "pass", "block", "pass"),
+        ("S1", "fail", "officer_reason", "block"),
+        ("S4", "fail", "block", "block"),
+        ("S4", "warn", "block", "warn"),
+        ("R1", "fail", "officer_reason", "stop"),
+        ("R3", "fail", "block", "stop"),
+        ("R3", "warn", "block", "warn"),
+        ("S3", "inconclusive", "officer_reason", "inconclusive"),
+        ("S3", "inconclusive", "block", "block"),
+        ("R1", "inconclusive", "officer_reason", "inconclusive"),
+        ("R1", "inconclusive", "block", "block"),
+        ("R1", "inconclusive", "a word nobody knows", "block"),
+    ],
+)
+def test_verdict_follows_the_gravest_result(plan, name, outcome, policy, verdict) -> None:
+    found = judge(results(**{name: check(name, outcome)}), policy, plan)
+    assert found.outcome == verdict
+    assert outcome == "pass" or any(f"{name} says so." in why for why in found.why)
+
+
+@pytest.mark.parametrize("missing", TESTS)
+def test_a_missing_result_is_not_a_pass(plan, missing) -> None:
+    kept = [result for result in results() if result.id != missing]
+    assert judge(kept, "officer_reason", plan).outcome == "inconclusive"
+    assert judge(kept, "block", plan).outcome == "block"
+
+
+def test_no_results_at_all_are_not_a_pass(plan) -> None:
+    assert judge([], "officer_reason", plan).outcome == "inconclusive"
+
+
+def test_failed_mechanism_evidence_outweighs_everything_and_every_reason_is_listed(plan) -> None:
+    found = judge(
+        results(S1=check("S1", "fail"), R1=check("R1", "fail"), R3=check("R3", "inconclusive")),
+        "officer_reason",
+        plan,
+    )
+    assert found.outcome == "block"
+    assert [why[:2] for why in found.why] == ["S1", "R1", "R3"]
+
+
+def test_a_pass_says_what_would_have_been_found(plan) -> None:
+    found = judge(results(S4=check("S4", could_have_found="noise below half")), "block", plan)
+    assert len(found.why) == 1
+    assert found.why[0].startswith("No violation found; leaks of at least this size would have been found")
+    assert found.why[0].endswith("90 % probability: noise below half.")
+
+
+def test_holm_steps_down_and_stops_at_the_first_survivor() -> None:
+    tested = [check("R6", p_value=p, holm=True) for p in (0.004, 0.2, 0.0003, 0.006)]
+    # Ordered: .0003 <= .01/4, .004 > .01/3: stop there.
+    assert holm_rejected(tested, 0.01) == {2}
+    assert holm_rejected([check("R1", p_value=1e-9)], 0.01) == set()
+
+
+def test_a_warning_by_p_value_counts_only_after_holm(plan) -> None:
+    alone = judge(results(R6=check("R6", "warn", p_value=0.002, holm=True)), "block", plan)
+    crowd = results(R6=check("R6", "warn", p_value=0.008, holm=True), S4=check("S4", p_value=0.5, holm=True))
+    assert alone.outcome == "warn"
+    assert judge(crowd, "block", plan).outcome == "pass"
+
+
+def _report(plan, **changed):
+    canaries = {
+        "estimate": CANARIES[0],
+        "low": CANARIES[1],
+        "high": CANARIES[2],
+        "n": CANARIES[3],
+        "control": CANARIES[4],
+        "p_value": CANARIES[5],
+        "details": {"right_guesses": 515151, "list": [616161.5]},
+    }
+    found = results(
+        R1=check("R1", changed.get("R1", "pass"), **canaries),
+        S4=check("S4", estimate=1.015, could_have_found="x"),
+    )
+    return AuditReport(plan, {"rows.csv": "ab" * 32}, tuple(found), judge(found, "block", plan), "00" * 16)
+
+
+@pytest.mark.parametrize("outcome", ["pass", "fail", "inconclusive"])
+def test_the_public_part_holds_no_number_computed_on_people(plan, outcome) -> None:
+    text = json.dumps(_report(plan, R1=outcome).public_json())
+    for canary in (*CANARIES, 515151, 616161.5):
+        assert repr(canary) not in text
+    assert "1.015" in text
+
+
+def test_the_public_part_does_not_tell_how_a_release_attack_ended(plan) -> None:
+    texts = {
+        json.dumps(_report(plan, R1=outcome).public_json()) for outcome in ("pass", "fail", "inconclusive")
+    }
+    assert len(texts) == 1
+
+
+def test_the_verdict_holds_no_number_computed_on_people(plan) -> None:
+    text = json.dumps(_report(plan, R1="fail").verdict.as_json())
+    for canary in CANARIES:
+        assert repr(canary) not in text
+
+
+def test_the_full_report_keeps_both_classes_apart(plan) -> None:
+    full = _report(plan).as_json()
+    assert [r["id"] for r in full["class_a"]] == ["S1", "S3", "S4"]
+    assert [r["id"] for r in full["class_b"]] == ["R1", "R3", "R6"]
+    assert full["class_b"][0]["details"]["right_guesses"] == 515151
+
+
+def test_the_public_part_is_an_in_toto_test_result(plan) -> None:
+    public = _report(plan).public_json()
+    assert public["predicateType"] == "https://in-toto.io/attestation/test-result/v0.1"
+    assert public["subject"] == [{"name": "rows.csv", "digest": {"sha256": "ab" * 32}}]
+    assert public["predicate"]["result"] == "PASSED"
+    assert public["predicate"]["passedTests"] == ["S1", "S3", "S4"]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "result"), [("fail", "FAILED"), ("warn", "WARNED"), ("inconclusive", "WARNED")]
+)
+def test_mechanism_evidence_decides_the_public_result(plan, outcome, result) -> None:
+    found = tuple(results(S3=check("S3", outcome)))
+    report = AuditReport(plan, {}, found, judge(found, "block", plan), "")
+    assert report.public_json()["predicate"]["result"] == result
+
+
+def test_a_public_part_without_evidence_is_not_passed(plan) -> None:
+    report = AuditReport(plan, {}, (), judge([], "block", plan), "")
+    assert report.public_json()["predicate"]["result"] == "FAILED"
+
+
+def test_the_report_digest_changes_with_any_number(plan) -> None:
+    first = _report(plan)
+    other = AuditReport(plan, first.subject, tuple(results()), first.verdict, first.nonce)
+    assert report_sha256(first) != report_sha256(other)
+
+
+def test_numbers_that_are_not_finite_become_null(plan) -> None:
+    assert check("R1", estimate=float("nan"), details={"x": [float("inf")]}).as_json()["details"] == {
+        "x": [None]
+    }
+
+
+def test_a_quick_audit_weighs_both_classes(plan, claim, make_door, make_synthesizer) -> None:
+    def audit(**leaks):
+        return run_quick(
+            make_synthesizer(),
+            make_door(**leaks),
+            claim,
+            plan,
+            max_model_cells=1000,
+            release_results=[check(name) for name in ("R1", "R3", "R6")],
+            on_inconclusive="block",
+            subject={"rows.csv": "ab" * 32},
+            rng=np.random.default_rng(3),
+        )
+
+    assert audit().verdict.outcome == "pass"
+    assert "noise below" in audit().verdict.could_have_found
+    assert audit(noise_factor=0.5).verdict.outcome == "block"

@@ -1,0 +1,90 @@
+"""What this machine cannot run is left out loudly, never silently.
+
+A test marked ``needs_browser`` is left out where there is no Chromium. The summary then says in capitals
+what was left out, why, and how to get it; with DPSYNTH_REQUIRE_ALL=1 the omission fails the run.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+LEFT_OUT = pytest.StashKey[set[str]]()
+
+# Wall time is no promise of ours, and a run in CI must be repeatable from its commit alone.
+settings.register_profile(
+    "dpsynth",
+    deadline=None,
+    derandomize=bool(os.environ.get("CI")),
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("dpsynth")
+
+
+def find_browser() -> str | None:
+    """Path of a Chromium: $DPSYNTH_CHROMIUM, then $CHROMIUM, then the usual names; None if there is none."""
+    for variable in ("DPSYNTH_CHROMIUM", "CHROMIUM"):
+        if named := os.environ.get(variable):
+            if found := shutil.which(named):
+                return found
+            raise pytest.UsageError(f"{variable} names no program that can be run here")
+    return next((found for name in NAMES if (found := shutil.which(name))), None)
+
+
+@pytest.fixture(scope="session")
+def chromium_path() -> str:
+    """Path of the browser for Playwright's ``executable_path``; only for tests marked needs_browser."""
+    found = find_browser()
+    assert found is not None, "mark the test needs_browser"
+    return found
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[LEFT_OUT] = set()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if find_browser():
+        return
+    without = [item for item in items if item.get_closest_marker("needs_browser")]
+    if not without:
+        return
+    config.stash[LEFT_OUT].update(item.nodeid for item in without)
+    items[:] = [item for item in items if item not in without]
+    config.hook.pytest_deselected(items=without)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: object) -> None:
+    """Bring the list home from an xdist worker, which collects in a process of its own."""
+    output: dict[str, list[str]] = getattr(node, "workeroutput", {})
+    node.config.stash[LEFT_OUT].update(output.get("left_out", ()))  # type: ignore[attr-defined]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
+    left_out = session.config.stash[LEFT_OUT]
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["left_out"] = sorted(left_out)
+    elif left_out and os.environ.get("DPSYNTH_REQUIRE_ALL") == "1":
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    yield
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    left_out = sorted(config.stash[LEFT_OUT])
+    if not left_out:
+        return
+    terminalreporter.section(f"LEFT OUT: {len(left_out)} TESTS THAT NEED A BROWSER", red=True, bold=True)
+    for name in left_out:
+        terminalreporter.line(f"  {name}")
+    terminalreporter.line("WHY: THERE IS NO CHROMIUM ON THIS MACHINE. THE PAGES WERE NOT TESTED.")
+    terminalreporter.line("TO GET IT: apt-get install chromium, or set DPSYNTH_CHROMIUM to the program.")
+    if os.environ.get("DPSYNTH_REQUIRE_ALL") == "1":
+        terminalreporter.line("DPSYNTH_REQUIRE_ALL=1: THIS OMISSION FAILS THE RUN.", red=True, bold=True)
