@@ -7,14 +7,17 @@ epsilon(delta) = min over a of  R(a) + log(1 - 1/a) - log(delta a) / (a - 1).
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, InvalidOperation
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from dpsynth.accounting.curves import NANO, ORDERS, Curve
 from dpsynth.core.errors import BadInput
 
 __all__ = ["Cap", "compile_cap", "epsilon_at", "parse_decimal", "parse_rho_nano"]
 
+_NUMBER = re.compile(r"[0-9]{1,30}(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,3})?", re.ASCII)
+_SMALLEST, _LARGEST = Decimal("1e-30"), Decimal("1e6")
 _DIGITS = Decimal("0.000001")
 # Float error of the conversion is below 1e-13; this slack always falls against the spender.
 _SLACK = 1e-12
@@ -30,14 +33,11 @@ class Cap:
 
 def parse_decimal(text: str, name: str) -> Decimal:
     """A positive finite decimal written as text. Raises BadInput otherwise."""
-    try:
-        value = Decimal(text)
-    except InvalidOperation:
-        value = Decimal("NaN")
-    if not value.is_finite() or value <= 0:
+    value = Decimal(text) if _NUMBER.fullmatch(text) else Decimal(0)
+    if not _SMALLEST <= value <= _LARGEST:
         raise BadInput(
-            f"{name} is not a positive decimal number",
-            allowed="a number written like 1 or 0.5 or 1e-6",
+            f"{name} is not a positive decimal number of a sensible size",
+            allowed="a number written like 1 or 0.5 or 1e-6, from 1e-30 to 1000000",
             remedy=f"correct {name}",
         )
     return value

@@ -77,7 +77,6 @@ def run_quick(
     *,
     max_model_cells: int,
     release_results: Sequence[CheckResult],
-    on_inconclusive: str,
     subject: Mapping[str, str],
     rng: np.random.Generator,
 ) -> AuditReport:
@@ -86,10 +85,9 @@ def run_quick(
     Args:
         synthesizer, door, claim, plan, max_model_cells, rng: as in :func:`run_structural`.
         release_results: class B results of ``release_runner.run_release_attacks``.
-        on_inconclusive: the policy's ``block`` or ``officer_reason``.
         subject: name and SHA-256 (hex) of each audited file.
     """
     structural = run_structural(synthesizer, door, claim, plan, max_model_cells, rng)
     results = (*structural, *release_results)
-    verdict = judge(results, on_inconclusive, plan)
+    verdict = judge(results, plan)
     return AuditReport(plan, dict(subject), results, verdict, rng.bytes(16).hex())

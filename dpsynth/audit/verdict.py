@@ -19,9 +19,10 @@ class Verdict:
     """What the results amount to.
 
     Attributes:
-        outcome: ``block``: mechanism evidence failed, or the policy blocks inconclusive audits; ``stop``:
+        outcome: ``block``: mechanism evidence failed; ``stop``:
             the release attacks found more than the claim or the limits allow, so the line stands still
-            until a written outcome; ``inconclusive``: not a pass, releasable only with a written reason;
+            until a written outcome; ``inconclusive``: not a pass; the policy says whether
+            an officer may release it with a written reason;
             ``warn`` and ``pass``: people decide.
         why: every reason, one sentence each, without any class B number.
         could_have_found: the smallest leak that the mechanism evidence would have found.
@@ -52,7 +53,7 @@ def holm_rejected(results: Sequence[CheckResult], alpha: float) -> set[int]:
     return rejected
 
 
-def judge(results: Sequence[CheckResult], on_inconclusive: str, plan: AuditPlan) -> Verdict:
+def judge(results: Sequence[CheckResult], plan: AuditPlan) -> Verdict:
     """Weigh all results; the gravest reason decides, every reason is listed.
 
     A test that the plan names and that has no result counts as inconclusive. A warning that rests on a
@@ -60,7 +61,6 @@ def judge(results: Sequence[CheckResult], on_inconclusive: str, plan: AuditPlan)
 
     Args:
         results: what the checks found.
-        on_inconclusive: the policy's word: ``officer_reason`` leaves it to an officer; anything else blocks.
         plan: names the tests, the family level and the power.
     """
     rejected = holm_rejected(results, plan.family_alpha)
@@ -76,11 +76,9 @@ def judge(results: Sequence[CheckResult], on_inconclusive: str, plan: AuditPlan)
     elif stopped:
         outcome = "stop"
     elif unclear or missing:
-        outcome = "inconclusive" if on_inconclusive == "officer_reason" else "block"
+        outcome = "inconclusive"
     else:
         outcome = "warn" if warned else "pass"
-    if outcome == "block" and not blocked:
-        why.append("The policy blocks a release whose audit is inconclusive.")
     found = _could_have_found(results, plan)
     if outcome == "pass":
         why.append(f"No violation found; {found}.")

@@ -51,7 +51,9 @@ def fit(
     problem = _Problem(layout, junction_tree(layout.sizes, groups), groups, total)
     start = problem.start(warm.potentials if warm is not None else {})
     stride = warm.stride if warm is not None else 0.0
-    best, stride = _descend(problem, start, stride, max(iterations, 1), tolerance)
+    # A probing step may leave what floats can hold; its loss is then not a number and the step is refused.
+    with np.errstate(over="ignore", invalid="ignore"):
+        best, stride = _descend(problem, start, stride, max(iterations, 1), tolerance)
     return GraphicalModel(layout, best.potentials, best.beliefs, total, best.loss, stride)
 
 
@@ -108,6 +110,9 @@ def _descend(
     Without a ``stride`` from an earlier fit, plain steps double until one fails; only then is momentum used.
     """
     best = problem.evaluate(start)
+    if not math.isfinite(best.loss):  # old potentials on a new tree may leave what floats can hold
+        start, stride = problem.start({}), 0.0
+        best = problem.evaluate(start)
     safe = problem.first_step()
     probing, step = stride <= 0.0, safe * (stride if stride > 0.0 else 1.0)
     momentum, point, past, history = 1.0, best, start, [best.loss]

@@ -133,7 +133,6 @@ class Run:
             plan,
             max_model_cells=policy.synthesis.max_model_cells,
             release_results=run_release_attacks(coined, release, plan, claim, rng),
-            on_inconclusive=policy.audits.on_inconclusive,
             subject={"encoded synthetic rows": sha256_hex(release.matrix().tobytes())},
             rng=rng,
         )

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, Row, Select, func, select, update
 
 from dpsynth.accounting.curves import zcdp_curve, zero
-from dpsynth.accounting.statement import epsilon_at
+from dpsynth.accounting.statement import epsilon_at, parse_decimal
 from dpsynth.core.canonical import digest
 from dpsynth.core.errors import BadInput, BudgetExceeded, Conflict, PolicyRefusal
 from dpsynth.ledger.chain import append
@@ -75,6 +75,13 @@ def _check(form: RequestForm, policy: Policy) -> int:
     """Everything that public facts can refuse. Returns the charge in nano-rho."""
     _check_text("purpose", form.purpose, policy.approval.justification_min_chars)
     _check_text("list of recipients", form.recipients, 1)
+    most = policy.budget.report_delta
+    if form.delta is not None and parse_decimal(form.delta, "delta") > parse_decimal(most, "delta"):
+        raise PolicyRefusal(
+            f"A delta above {most} is not what policy {policy.id} reports at",
+            allowed=f"delta at most {most}",
+            remedy="leave delta out",
+        )
     rho_nano = requested_rho(form, policy)
     cap = cap_of(policy.budget.per_release)
     if rho_nano > cap.rho_nano:

@@ -46,10 +46,11 @@ def read_bytes(path: Path, max_bytes: int) -> bytes:
             allowed="a readable regular file, not a symbolic link",
             remedy="check the path and its permissions",
         ) from error
+    status = os.fstat(handle)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(handle)
+        raise BadInput("The source is not a regular file", remedy="register a CSV or Parquet file")
     with os.fdopen(handle, "rb") as stream:
-        status = os.fstat(stream.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise BadInput("The source is not a regular file", remedy="register a CSV or Parquet file")
         if status.st_size > max_bytes:
             raise PolicyRefusal(
                 "The source file is larger than the policy allows",

@@ -24,24 +24,21 @@ def results(**changed):
 
 
 @pytest.mark.parametrize(
-    ("name", "outcome", "policy", "verdict"),
+    ("name", "outcome", "verdict"),
     [
-        ("S1", "pass", "block", "pass"),
-        ("S1", "fail", "officer_reason", "block"),
-        ("S4", "fail", "block", "block"),
-        ("S4", "warn", "block", "warn"),
-        ("R1", "fail", "officer_reason", "stop"),
-        ("R3", "fail", "block", "stop"),
-        ("R3", "warn", "block", "warn"),
-        ("S3", "inconclusive", "officer_reason", "inconclusive"),
-        ("S3", "inconclusive", "block", "block"),
-        ("R1", "inconclusive", "officer_reason", "inconclusive"),
-        ("R1", "inconclusive", "block", "block"),
-        ("R1", "inconclusive", "a word nobody knows", "block"),
+        ("S1", "pass", "pass"),
+        ("S1", "fail", "block"),
+        ("S4", "fail", "block"),
+        ("S4", "warn", "warn"),
+        ("R1", "fail", "stop"),
+        ("R3", "fail", "stop"),
+        ("R3", "warn", "warn"),
+        ("S3", "inconclusive", "inconclusive"),
+        ("R1", "inconclusive", "inconclusive"),
     ],
 )
-def test_verdict_follows_the_gravest_result(plan, name, outcome, policy, verdict) -> None:
-    found = judge(results(**{name: check(name, outcome)}), policy, plan)
+def test_verdict_follows_the_gravest_result(plan, name, outcome, verdict) -> None:
+    found = judge(results(**{name: check(name, outcome)}), plan)
     assert found.outcome == verdict
     assert outcome == "pass" or any(f"{name} says so." in why for why in found.why)
 
@@ -49,18 +46,16 @@ def test_verdict_follows_the_gravest_result(plan, name, outcome, policy, verdict
 @pytest.mark.parametrize("missing", TESTS)
 def test_a_missing_result_is_not_a_pass(plan, missing) -> None:
     kept = [result for result in results() if result.id != missing]
-    assert judge(kept, "officer_reason", plan).outcome == "inconclusive"
-    assert judge(kept, "block", plan).outcome == "block"
+    assert judge(kept, plan).outcome == "inconclusive"
 
 
 def test_no_results_at_all_are_not_a_pass(plan) -> None:
-    assert judge([], "officer_reason", plan).outcome == "inconclusive"
+    assert judge([], plan).outcome == "inconclusive"
 
 
 def test_failed_mechanism_evidence_outweighs_everything_and_every_reason_is_listed(plan) -> None:
     found = judge(
         results(S1=check("S1", "fail"), R1=check("R1", "fail"), R3=check("R3", "inconclusive")),
-        "officer_reason",
         plan,
     )
     assert found.outcome == "block"
@@ -68,7 +63,7 @@ def test_failed_mechanism_evidence_outweighs_everything_and_every_reason_is_list
 
 
 def test_a_pass_says_what_would_have_been_found(plan) -> None:
-    found = judge(results(S4=check("S4", could_have_found="noise below half")), "block", plan)
+    found = judge(results(S4=check("S4", could_have_found="noise below half")), plan)
     assert len(found.why) == 1
     assert found.why[0].startswith("No violation found; leaks of at least this size would have been found")
     assert found.why[0].endswith("90 % probability: noise below half.")
@@ -82,10 +77,10 @@ def test_holm_steps_down_and_stops_at_the_first_survivor() -> None:
 
 
 def test_a_warning_by_p_value_counts_only_after_holm(plan) -> None:
-    alone = judge(results(R6=check("R6", "warn", p_value=0.002, holm=True)), "block", plan)
+    alone = judge(results(R6=check("R6", "warn", p_value=0.002, holm=True)), plan)
     crowd = results(R6=check("R6", "warn", p_value=0.008, holm=True), S4=check("S4", p_value=0.5, holm=True))
     assert alone.outcome == "warn"
-    assert judge(crowd, "block", plan).outcome == "pass"
+    assert judge(crowd, plan).outcome == "pass"
 
 
 def _report(plan, **changed):
@@ -102,7 +97,7 @@ def _report(plan, **changed):
         R1=check("R1", changed.get("R1", "pass"), **canaries),
         S4=check("S4", estimate=1.015, could_have_found="x"),
     )
-    return AuditReport(plan, {"rows.csv": "ab" * 32}, tuple(found), judge(found, "block", plan), "00" * 16)
+    return AuditReport(plan, {"rows.csv": "ab" * 32}, tuple(found), judge(found, plan), "00" * 16)
 
 
 @pytest.mark.parametrize("outcome", ["pass", "fail", "inconclusive"])
@@ -146,12 +141,12 @@ def test_the_public_part_is_an_in_toto_test_result(plan) -> None:
 )
 def test_mechanism_evidence_decides_the_public_result(plan, outcome, result) -> None:
     found = tuple(results(S3=check("S3", outcome)))
-    report = AuditReport(plan, {}, found, judge(found, "block", plan), "")
+    report = AuditReport(plan, {}, found, judge(found, plan), "")
     assert report.public_json()["predicate"]["result"] == result
 
 
 def test_a_public_part_without_evidence_is_not_passed(plan) -> None:
-    report = AuditReport(plan, {}, (), judge([], "block", plan), "")
+    report = AuditReport(plan, {}, (), judge([], plan), "")
     assert report.public_json()["predicate"]["result"] == "FAILED"
 
 
@@ -176,7 +171,6 @@ def test_a_quick_audit_weighs_both_classes(plan, claim, make_door, make_synthesi
             plan,
             max_model_cells=1000,
             release_results=[check(name) for name in ("R1", "R3", "R6")],
-            on_inconclusive="block",
             subject={"rows.csv": "ab" * 32},
             rng=np.random.default_rng(3),
         )

@@ -55,13 +55,6 @@ RULES: list[tuple[str, list[str], str, str, list[str]]] = [
         [],
     ),
     (
-        "bad hash",
-        ["  format: csv", '  format: csv\n  sha256: "ABC"'],
-        "source.sha256",
-        "not allowed",
-        ["  format: csv", f'  format: csv\n  sha256: "{"a" * 64}"'],
-    ),
-    (
         "bad delimiter",
         ["  format: csv", '  format: csv\n  delimiter: "::"'],
         "source.delimiter",

@@ -1,0 +1,61 @@
+"""The root command and the tree under it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dpsynth import __version__
+from dpsynth.cli import datasets, decisions, demo, ledger, people, policies, requests, verify, worker
+from dpsynth.cli.session import Session
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    name="dpsynth",
+    help="Release synthetic copies of sensitive tables: paid for, attacked, approved and signed.",
+    epilog="Exit codes: 0 ok, 1 unexpected, 2 bad input, 3 refused by policy, 4 budget, 5 integrity, "
+    "6 conflict, 7 blocked by audit.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    invoke_without_command=True,
+)
+app.add_typer(policies.app, name="policy")
+app.add_typer(datasets.app, name="dataset")
+app.add_typer(requests.app, name="request")
+app.add_typer(ledger.app, name="ledger")
+app.add_typer(people.app, name="people")
+app.command("demo")(demo.demo)
+app.command("run")(worker.run)
+app.command("audit")(decisions.audit)
+app.command("approve")(decisions.approve)
+app.command("reject")(decisions.reject)
+app.command("publish")(decisions.publish)
+app.command("verify")(verify.verify)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    context: typer.Context,
+    state: Annotated[
+        Path, typer.Option("--state", envvar="DPSYNTH_STATE", help="Directory that holds everything.")
+    ] = Path(".state"),
+    person: Annotated[
+        str | None, typer.Option("--as", envvar="DPSYNTH_USER", help="Id of the acting person.")
+    ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Remember where the state lies and who acts; without a command, show the help."""
+    context.obj = Session(state, person)
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())

@@ -1,0 +1,54 @@
+"""``dpsynth dataset``: register a table under a policy, list what is registered."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dpsynth.cli.output import columns, emit
+from dpsynth.cli.session import AsJson, session
+
+if TYPE_CHECKING:
+    from dpsynth.service import DatasetInfo
+
+__all__ = ["app", "list_datasets", "register"]
+
+app = typer.Typer(help="Register sensitive tables.")
+
+
+def _json(info: DatasetInfo) -> dict[str, Any]:
+    policy = info.policy
+    return {
+        "dataset_id": info.dataset_id,
+        "title": policy.title,
+        "policy": {"id": policy.id, "version": policy.version, "sha256": info.policy_sha256},
+        "registered": info.registered,
+    }
+
+
+@app.command()
+def register(
+    context: typer.Context,
+    policy: Annotated[Path, typer.Argument(help="The policy file (YAML).")],
+    source: Annotated[Path, typer.Argument(help="The sensitive file (CSV or Parquet, as the policy says).")],
+    as_json: AsJson = False,
+) -> None:
+    """Check a sensitive file against its policy and register it. For data owners."""
+    here = session(context)
+    info = here.platform().register_dataset(here.actor(), policy, source)
+    emit(
+        as_json,
+        _json(info),
+        [f"Registered {info.dataset_id} under policy {info.policy.id} {info.policy.version}."],
+    )
+
+
+@app.command("list")
+def list_datasets(context: typer.Context, as_json: AsJson = False) -> None:
+    """List the registered datasets."""
+    found = session(context).platform().datasets()
+    rows = [(one.dataset_id, one.policy.version, one.registered, one.policy.title) for one in found]
+    head = ("DATASET", "POLICY VERSION", "REGISTERED", "TITLE")
+    emit(as_json, {"datasets": [_json(one) for one in found]}, columns(head, rows))
