@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 from dpsynth.accounting.curves import ORDERS, Curve, add, curve_of, zero
 from dpsynth.accounting.events import Event
 from dpsynth.core.errors import BudgetExceeded
@@ -19,6 +21,7 @@ class PrivacyFilter:
         self._cap = cap
         self._spent = zero()
         self._events: list[Event] = []
+        self._lock = threading.Lock()  # a synthesizer may ask from several threads
 
     @property
     def spent(self) -> Curve:
@@ -39,14 +42,15 @@ class PrivacyFilter:
 
     def charge(self, *events: Event) -> None:
         """Accept all events together or none. Raises BudgetExceeded before anything is drawn."""
-        after = self._spent
-        for event in events:
-            after = add(after, curve_of(event))
-        if any(used > cap for used, cap in zip(after, self._cap, strict=True)):
-            raise BudgetExceeded(
-                "A mechanism asked for more privacy budget than this run has left",
-                allowed=f"at most {self.remaining_rho} nano-rho more",
-                remedy="this is a fault of the synthesizer: report it to its author",
-            )
-        self._spent = after
-        self._events.extend(events)
+        with self._lock:
+            after = self._spent
+            for event in events:
+                after = add(after, curve_of(event))
+            if any(used > cap for used, cap in zip(after, self._cap, strict=True)):
+                raise BudgetExceeded(
+                    "A mechanism asked for more privacy budget than this run has left",
+                    allowed=f"at most {self.remaining_rho} nano-rho more",
+                    remedy="this is a fault of the synthesizer: report it to its author",
+                )
+            self._spent = after
+            self._events.extend(events)

@@ -43,9 +43,9 @@ def _dossier_lines(dossier: Dossier) -> list[str]:
 
 
 def _summary(view: RequestView) -> tuple[dict[str, Any], list[str]]:
-    """What a requester may know of the audit: its verdict, no check and no number."""
-    document = {"request": view.id, "state": view.state, "verdict": view.verdict, "message": view.message}
-    return document, [f"{view.id}: {view.verdict or 'no verdict yet'}. {view.message}"]
+    """What a requester may know of the audit: that it was made. How it ended is for those who decide."""
+    document = {"request": view.id, "state": view.state, "message": view.message}
+    return document, [f"{view.id}: {view.message}"]
 
 
 def audit(
@@ -56,7 +56,7 @@ def audit(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show the audit: the dossier to approvers, the verdict alone to a requester."""
+    """Show the audit: the dossier to approvers, to a requester only where the request stands."""
     here = session(context)
     actor, platform = here.actor(), here.platform()
     if exact:

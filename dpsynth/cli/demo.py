@@ -100,7 +100,7 @@ def _advice_when_spent(here: Session) -> Iterator[None]:
         raise BudgetExceeded(
             error.what,
             allowed=error.allowed,
-            remedy="use a release that is published already (drawing more rows from it is free), ask for a "
+            remedy="use a release that is published already (that is free), ask for a "
             f"smaller --epsilon, or start a fresh ledger with --state DIR: {here.state} never forgets",
         ) from error
 

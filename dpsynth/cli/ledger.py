@@ -18,7 +18,8 @@ app = typer.Typer(help="The ledger: read it, check its hash chain.")
 @app.command()
 def show(context: typer.Context, as_json: AsJson = False) -> None:
     """Print every entry of the chain, oldest first."""
-    entries = session(context).platform().ledger_entries()
+    asked = session(context)
+    entries = asked.platform().ledger_entries(asked.actor())
     rows = [
         (str(one.seq), one.time, one.kind, one.hash[:16], json.dumps(one.body, sort_keys=True))
         for one in entries

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Row, select, update
 
 from dpsynth.accounting.curves import Curve, add, fits, rho_of, zero
 from dpsynth.core.errors import BudgetExceeded, Conflict, IntegrityError
-from dpsynth.ledger.chain import append, read_chain
+from dpsynth.ledger.chain import append
 from dpsynth.ledger.store import charges, scopes
 
 __all__ = [
@@ -24,7 +24,6 @@ __all__ = [
     "expired",
     "open_scope",
     "release",
-    "replay",
     "reserve",
     "settle",
 ]
@@ -147,7 +146,7 @@ def check_room(balance: Balance, curve: Curve) -> None:
         f"{scope.title}: this request needs rho {rho_of(curve, scope.omega) / 1e9:.6f}, "
         f"and rho {left / 1e9:.6f} of {scope.rho_cap / 1e9:.6f} is left",
         allowed="requests that fit in what is left; the budget is for life and is never refilled",
-        remedy="ask for a smaller epsilon, reuse an approved release (more rows of it cost nothing), "
+        remedy="ask for a smaller epsilon, use a release that is published already (that costs nothing), "
         "or ask the data owner for a new policy version",
     )
 
@@ -204,33 +203,3 @@ def expired(connection: Connection, now: int) -> list[tuple[str, str]]:
         charges.c.state.in_(["RESERVED", "COMMITTED"]), charges.c.lease_until < now
     )
     return [(row.key, row.state) for row in connection.execute(query)]
-
-
-_STATE_AFTER: dict[str, str] = {
-    "reserve": "RESERVED",
-    "committed": "COMMITTED",
-    "settled": "SETTLED",
-    "released": "RELEASED",
-    "forfeited": "FORFEITED",
-}
-
-
-def replay(connection: Connection, fail: Callable[[str], None]) -> None:
-    """Check that scopes and charges are what the chain says. Calls ``fail`` with a sentence otherwise."""
-    states: dict[str, str] = {}
-    curves: dict[str, list[str]] = {}
-    caps: dict[str, tuple[int, int]] = {}
-    for entry in read_chain(connection):
-        if entry.kind == "scope":
-            caps[entry.body["id"]] = (int(entry.body["rho_cap"]), entry.body["omega"])
-        if entry.kind in _STATE_AFTER:
-            states[entry.body["charge"]] = _STATE_AFTER[entry.kind]
-        if entry.kind == "reserve":
-            curves[entry.body["charge"]] = [*entry.body["scopes"], *entry.body["curve"]]
-    found = connection.execute(select(charges)).all()
-    if {row.key: row.state for row in found} != states:
-        fail("The states of the charges differ from the chain")
-    if {row.key: [*json.loads(row.scopes), *json.loads(row.curve)] for row in found} != curves:
-        fail("The amounts of the charges differ from the chain")
-    if {row.id: (row.rho_cap, row.omega) for row in connection.execute(select(scopes))} != caps:
-        fail("The caps of the scopes differ from the chain")

@@ -23,6 +23,7 @@ from sqlalchemy import (
     select,
     text,
 )
+from sqlalchemy.exc import DatabaseError, OperationalError
 
 from dpsynth.core.errors import BadInput, IntegrityError
 
@@ -86,7 +87,19 @@ class Store:
     def create_or_open(cls, path: Path) -> Store:
         """Open the database, making it first if it is not there. Refuses a newer schema."""
         store = cls(path)
-        with store.write() as connection:
+        try:
+            store._prepare()
+        except DatabaseError as error:
+            if isinstance(error, OperationalError):
+                raise
+            raise IntegrityError(
+                f"{path.name} is not a ledger database",
+                remedy="name another state directory, or put the ledger's own file back",
+            ) from error
+        return store
+
+    def _prepare(self) -> None:
+        with self.write() as connection:
             found = _found_version(connection)
             if found is None:
                 metadata.create_all(connection)
@@ -98,7 +111,6 @@ class Store:
                     f"The database has schema version {found}, this program knows {SCHEMA_VERSION}",
                     remedy="use the program version that belongs to the database",
                 )
-        return store
 
     @contextmanager
     def write(self) -> Iterator[Connection]:

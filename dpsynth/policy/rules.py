@@ -56,11 +56,20 @@ def budget_problems(budget: Budget) -> list[Problem]:
 
 
 def delta_problems(source: Source, budget: Budget) -> list[Problem]:
-    """report_delta * max_rows < 1: else one row could be published in full within delta."""
-    if Fraction(exact(budget.report_delta)) * source.max_rows < 1:
-        return []
-    what = f"{quote(budget.report_delta)} times source.max_rows is not below 1"
-    return [Problem(("budget", "report_delta"), what, "lower report_delta or max_rows")]
+    """report_delta * max_rows < 1: else one row could be published in full within delta. No cap hides behind
+    a larger delta than the one that is reported."""
+    found: list[Problem] = []
+    most = Fraction(exact(budget.report_delta))
+    if most * source.max_rows >= 1:
+        what = f"{quote(budget.report_delta)} times source.max_rows is not below 1"
+        found.append(Problem(("budget", "report_delta"), what, "lower report_delta or max_rows"))
+    for name in ("per_release", "lifetime", "per_requester"):
+        delta = getattr(budget, name).delta
+        if delta is not None and Fraction(exact(delta)) > most:
+            what = f"{quote(delta)} is larger than report_delta"
+            remedy = "state the cap at report_delta or below: epsilon means little at a larger delta"
+            found.append(Problem(("budget", name, "delta"), what, remedy))
+    return found
 
 
 def column_problems(columns: tuple[ColumnSpec, ...]) -> list[Problem]:

@@ -103,6 +103,7 @@ def _record(
             allowed="the same policy and the same file, any number of times",
             remedy="give a new dataset_id; the lifetime budget is shared through id_space all the same",
         )
+    _refuse_other_people(connection, policy, sha256)
     open_scope(connection, lifetime_scope(policy, digest))
     values = {
         "id": name,
@@ -113,8 +114,27 @@ def _record(
         "registered": iso_now(),
     }
     connection.execute(datasets.insert().values(**values))
-    append(connection, "dataset", dataset=name, policy_sha256=digest, owner=actor)
+    append(
+        connection,
+        "dataset",
+        dataset=name,
+        id_space=policy.privacy_unit.id_space,
+        policy_sha256=digest,
+        owner=actor,
+    )
     return DatasetInfo(name, policy, digest, str(values["registered"]))
+
+
+def _refuse_other_people(connection: Connection, policy: Policy, sha256: str) -> None:
+    """The same file holds the same people: another id space for it would be a second budget for them."""
+    same_file = connection.execute(select(datasets).where(datasets.c.source_sha256 == sha256)).all()
+    spaces = {parsed_policy(row.policy_text, row.id).privacy_unit.id_space for row in same_file}
+    if spaces - {policy.privacy_unit.id_space}:
+        raise Conflict(
+            "This file is registered with another id_space",
+            allowed="one id_space for the same people; their budget is for life",
+            remedy="write the id_space of the earlier registration",
+        )
 
 
 def _info(row: Row[tuple[object, ...]]) -> DatasetInfo:

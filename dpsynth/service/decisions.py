@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
 
-from dpsynth.core.errors import AuditBlocked, BadInput, Conflict, IntegrityError, PolicyRefusal
+from dpsynth.core.errors import AuditBlocked, BadInput, Conflict, PolicyRefusal
 from dpsynth.ledger.chain import append
 from dpsynth.ledger.store import Store
 from dpsynth.policy.model import Policy
-from dpsynth.publish.attestation import sign_statement
-from dpsynth.publish.bundle import build_bundle
-from dpsynth.publish.keys import load_private_key, load_public_keys
 from dpsynth.service.clock import iso_now
 from dpsynth.service.datasets import cap_of, dataset_row, parsed_policy
 from dpsynth.service.gate import decide
-from dpsynth.service.people import SERVICE, require_role
+from dpsynth.service.people import require_role
 from dpsynth.service.requests import request_row, show
+from dpsynth.service.signing import bundle, sign, words_to_sign
 from dpsynth.service.tables import decisions, requests
 from dpsynth.service.views import Dossier, Person, RequestView
 
@@ -34,7 +31,19 @@ def dossier(store: Store, actor: str, request_id: str) -> Dossier:
     """The dossier as it will be signed. For officers, owners and auditors; requesters see the request."""
     with store.read() as connection:
         require_role(connection, actor, "compliance_officer", "data_owner", "auditor")
-        return _dossier(request_row(connection, actor, request_id))
+        row = request_row(connection, actor, request_id)
+        _refuse_requester(row, actor)
+        return _dossier(row)
+
+
+def _refuse_requester(row: Row[tuple[object, ...]], actor: str) -> None:
+    """Whatever else their roles, requesters learn nothing of the attacks on their own request."""
+    if row.requester == actor:
+        raise PolicyRefusal(
+            "Nobody reviews or decides on their own request",
+            allowed="people other than the requester",
+            remedy="ask a colleague",
+        )
 
 
 def _dossier(row: Row[tuple[object, ...]]) -> Dossier:
@@ -49,12 +58,17 @@ def _dossier(row: Row[tuple[object, ...]]) -> Dossier:
 
 
 def audit_report(store: Store, home: Path, actor: str, request_id: str) -> dict[str, Any]:
-    """The exact report. Each look is written to the chain first; if that fails, nothing is shown."""
+    """The exact report, or what ended a failed run. Each look is written to the chain before it is shown."""
     with store.write() as connection:
         require_role(connection, actor, "compliance_officer", "auditor")
         row = request_row(connection, actor, request_id)
-        _dossier(row)
+        _refuse_requester(row, actor)
+        if row.state != "failed":
+            _dossier(row)
         append(connection, "view", actor=actor, request=request_id, what="exact audit report")
+    if row.state == "failed":
+        notes = sorted((home / "review").glob(f"{request_id}.error-*.txt"))
+        return {"failed": row.message, "notes": [note.read_text() for note in notes]}
     report: dict[str, Any] = json.loads((home / "review" / f"{request_id}.json").read_text())
     return report
 
@@ -79,12 +93,7 @@ def _decider(
     row = request_row(connection, actor, request_id)
     policy = parsed_policy(row.policy_text, row.dataset_id)
     someone = require_role(connection, actor, *policy.approval.roles)
-    if someone.id == row.requester:
-        raise PolicyRefusal(
-            "Nobody decides on their own request",
-            allowed="people other than the requester",
-            remedy="ask a colleague",
-        )
+    _refuse_requester(row, actor)
     made = connection.execute(select(decisions).where(decisions.c.request_id == request_id)).all()
     if any(decision.person == actor for decision in made):
         raise Conflict("You have already decided on this request", remedy="nothing more to do")
@@ -117,14 +126,15 @@ def approve(
     """Sign the statement that names the dossier's hash and every file. The last signature approves."""
     with store.write() as connection:
         someone, role, row, policy = _decider(connection, actor, request_id, dossier_sha256)
+        if iso_now() > row.due:
+            raise PolicyRefusal(
+                "The time to decide on this request is over",
+                allowed=f"approval until {row.due}",
+                remedy="reject it; a new run is a new request with its own charge",
+            )
         outcome = _gate(connection, row, policy)
         _check_words(outcome, reason, ticks, _dossier(row).body["must_tick"])
-        statement = (home / "review" / f"{request_id}.statement").read_bytes()
-        if f'"dossier_sha256":"{dossier_sha256}"'.encode() not in statement:
-            raise IntegrityError(
-                "The words to sign do not name this dossier", remedy="stop, and tell an auditor"
-            )
-        signature = sign_statement(statement, load_private_key(home / "secrets" / f"{actor}.pem"))
+        signature = sign(home, words_to_sign(home, row, _dossier(row)), actor)
         _record(connection, someone, role, row, "approve", reason, json.dumps(signature))
         if _complete(connection, request_id, policy):
             values = {"state": "approved", "message": "Approved. It can be published."}
@@ -202,7 +212,6 @@ def reject(store: Store, actor: str, request_id: str, dossier_sha256: str, reaso
 
 def publish(store: Store, home: Path, actor: str, request_id: str) -> Path:
     """Build the bundle from the very files that were signed. Whole or absent; verified before it appears."""
-    target = home / "bundles" / f"release-{request_id}"
     with store.write() as connection:
         row = request_row(connection, actor, request_id)
         policy = parsed_policy(row.policy_text, row.dataset_id)
@@ -218,29 +227,18 @@ def publish(store: Store, home: Path, actor: str, request_id: str) -> Path:
                 remedy="collect the missing signatures",
             )
         _gate(connection, row, policy)
-        _bundle(connection, home, row, target)
+        words = words_to_sign(home, row, _dossier(row))
+        target = bundle(home, row, words, _signatures(connection, request_id))
         values = {"state": "published", "bundle": str(target), "message": "Published. Anyone can verify it."}
         connection.execute(update(requests).where(requests.c.id == request_id).values(**values))
         append(connection, "publish", request=request_id, actor=actor)
     return target
 
 
-def _bundle(connection: Connection, home: Path, row: Row[tuple[object, ...]], target: Path) -> None:
-    if target.exists():
-        return  # an earlier publish died between the rename and the database; verify it like any other
-    statement = (home / "review" / f"{row.id}.statement").read_bytes()
+def _signatures(connection: Connection, request_id: str) -> list[dict[str, str]]:
     made = connection.execute(
         select(decisions.c.signature).where(
-            decisions.c.request_id == row.id, decisions.c.decision == "approve"
+            decisions.c.request_id == request_id, decisions.c.decision == "approve"
         )
     )
-    signatures = [json.loads(decision.signature) for decision in made]
-    signatures.append(sign_statement(statement, load_private_key(home / "secrets" / f"{SERVICE}.pem")))
-    build_bundle(
-        home / "candidates" / row.id,
-        target,
-        statement,
-        signatures,
-        trust=load_public_keys(home / "keys"),
-        now=datetime.now(UTC),
-    )
+    return [json.loads(decision.signature) for decision in made]

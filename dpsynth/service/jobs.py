@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, Row, select, update
+from sqlalchemy.exc import OperationalError
 
 from dpsynth.ledger.charges import charge_state, expired, extend_lease, forfeit, release
 from dpsynth.ledger.store import Store
 from dpsynth.service.clock import unix_now
 from dpsynth.service.tables import requests
 
-__all__ = ["LOST", "claim", "finish", "heartbeat", "recover", "set_stage"]
+__all__ = [
+    "LOST",
+    "Superseded",
+    "claim",
+    "finish",
+    "heartbeat",
+    "is_owner",
+    "recover",
+    "require_owner",
+    "set_stage",
+]
 
 LOST = "The run ended after its budget was spent. Nothing was published. An officer can see why."
 _ATTEMPTS = 3
@@ -28,13 +40,29 @@ def claim(store: Store, worker: str, lease_seconds: int) -> str | None:
             return None
         values = {
             "state": "running",
-            "worker": worker,
+            "worker": f"{worker}:{secrets.token_hex(8)}",  # names may repeat, claims may not
             "lease_until": unix_now() + lease_seconds,
             "attempts": requests.c.attempts + 1,
             "message": "A worker has taken the request.",
         }
         connection.execute(update(requests).where(requests.c.id == row.id).values(**values))
         return str(row.id)
+
+
+class Superseded(Exception):
+    """The run is no longer this worker's: its lease ended and somebody else moved the request on."""
+
+
+def is_owner(connection: Connection, row: Row[tuple[object, ...]]) -> bool:
+    """Whether the claim that ``row`` was read under still holds."""
+    now = connection.execute(select(requests).where(requests.c.id == row.id)).one()
+    return bool((now.state, now.worker) == ("running", row.worker))
+
+
+def require_owner(connection: Connection, row: Row[tuple[object, ...]]) -> None:
+    """Raises Superseded when the claim no longer holds."""
+    if not is_owner(connection, row):
+        raise Superseded
 
 
 def set_stage(store: Store, request_id: str, stage: str) -> None:
@@ -56,12 +84,9 @@ def heartbeat(store: Store, request_id: str, lease_seconds: int) -> Iterator[Non
 
     def beat() -> None:
         while not stop.wait(lease_seconds / 3):
-            until = unix_now() + lease_seconds
-            with store.write() as connection:
-                row = requests.c.id == request_id
-                connection.execute(update(requests).where(row).values(lease_until=until))
-                if charge_state(connection, request_id) == "COMMITTED":
-                    extend_lease(connection, request_id, until)
+            # A busy database must not end the heartbeat: the next beat tries again.
+            with suppress(OperationalError):
+                _extend(store, request_id, unix_now() + lease_seconds)
 
     thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
     thread.start()
@@ -70,6 +95,14 @@ def heartbeat(store: Store, request_id: str, lease_seconds: int) -> Iterator[Non
     finally:
         stop.set()
         thread.join()
+
+
+def _extend(store: Store, request_id: str, until: int) -> None:
+    with store.write() as connection:
+        running = (requests.c.id == request_id) & (requests.c.state == "running")
+        connection.execute(update(requests).where(running).values(lease_until=until))
+        if charge_state(connection, request_id) == "COMMITTED":
+            extend_lease(connection, request_id, until)
 
 
 def recover(store: Store) -> None:
@@ -97,6 +130,7 @@ def _requeue(connection: Connection, request_id: str, attempts: int) -> None:
     elif state == "RESERVED" and attempts < _ATTEMPTS:
         values = {
             "state": "queued",
+            "worker": "",
             "stage": "queued",
             "message": "A worker stopped before it began; queued again.",
         }

@@ -38,6 +38,7 @@ from dpsynth.publish.inputs import (
 )
 from dpsynth.service.clock import unix_now
 from dpsynth.service.datasets import dataset_row, lifetime_scope, parsed_policy
+from dpsynth.service.jobs import require_owner
 from dpsynth.service.plans import audit_plan, run_plan
 from dpsynth.vault.curator import TableCurator
 from dpsynth.vault.opening import CoinedRows, flip_coin, open_table
@@ -105,6 +106,7 @@ class Run:
     def _commit(self) -> tuple[str, str]:
         """Spend the charge, durably. Returns path and hash of the source, which is not open yet."""
         with self._store.write() as connection:
+            require_owner(connection, self._row)
             registered = dataset_row(connection, self._row.dataset_id)
             if registered.policy_sha256 != self._row.policy_sha256:
                 raise IntegrityError("The policy changed since the request", remedy="submit it again")

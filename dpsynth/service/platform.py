@@ -9,10 +9,11 @@ from typing import Any
 
 from dpsynth.core.errors import BadInput, IntegrityError
 from dpsynth.ledger.chain import read_chain, verify_chain
-from dpsynth.ledger.charges import balances, replay
+from dpsynth.ledger.charges import balances
+from dpsynth.ledger.replay import replay
 from dpsynth.ledger.store import Store
 from dpsynth.mechanisms.noise import Noise, OpenDPNoise
-from dpsynth.service import datasets, decisions, people, requests
+from dpsynth.service import datasets, decisions, people, records, requests
 from dpsynth.service.views import (
     DatasetInfo,
     Dossier,
@@ -48,10 +49,9 @@ class Platform:
         """
         if state_dir.exists() and not state_dir.is_dir():
             raise BadInput("The state path is not a directory", remedy="name a directory")
-        for name, mode in (("", 0o700), ("secrets", 0o700), ("review", 0o700), ("candidates", 0o700)):
-            (state_dir / name).mkdir(parents=True, exist_ok=True, mode=mode)
-        for name in ("keys", "bundles"):
-            (state_dir / name).mkdir(exist_ok=True)
+        for name in (".", "secrets", "review", "candidates", "keys", "bundles"):
+            (state_dir / name).mkdir(parents=True, exist_ok=True)
+            (state_dir / name).chmod(0o700)  # also where it was there before: the ledger is for its owner
         store = Store.create_or_open(state_dir / "ledger.sqlite")
         people.ensure_service_key(store, state_dir)
         return cls(state_dir, store, noise or OpenDPNoise(), lease_seconds)
@@ -137,13 +137,17 @@ class Platform:
         wide = set(someone.roles) & {"compliance_officer", "data_owner", "auditor"}
         return [s for s in found if wide or s.kind != "requester" or s.id.endswith(f":{actor}")]
 
-    def ledger_entries(self) -> list[EntryView]:
-        """The hash chain, oldest first."""
+    def ledger_entries(self, actor: str) -> list[EntryView]:
+        """The hash chain, oldest first, for those who answer for it."""
         with self._store.read() as connection:
+            people.require_role(connection, actor, "compliance_officer", "data_owner", "auditor")
             return [EntryView(e.seq, e.time, e.kind, e.body, e.hash) for e in read_chain(connection)]
 
     def verify_ledger(self) -> int:
-        """Recompute the chain and replay every charge; the number of entries. Raises IntegrityError."""
+        """Recompute the chain, replay it, compare all records; the number of entries.
+
+        Raises IntegrityError.
+        """
 
         def fail(what: str) -> None:
             raise IntegrityError(what, remedy="stop all work on this state and compare it with a backup")
@@ -151,6 +155,7 @@ class Platform:
         with self._store.read() as connection:
             count = verify_chain(connection)
             replay(connection, fail)
+            records.reconcile(connection, fail)
         return count
 
     def run_once(self, worker: str, on_stage: Callable[[str], None] | None = None) -> RequestView | None:
@@ -160,7 +165,7 @@ class Platform:
             return None
         with self._store.read() as connection:
             row = connection.execute(requests.by_id(done)).one()
-            return requests.view(connection, row)
+            return requests.view(connection, row, None)
 
     def run_forever(self, worker: str, poll_seconds: float) -> None:
         """Run requests as they come, until the process is stopped."""

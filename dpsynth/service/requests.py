@@ -159,7 +159,7 @@ def _check_attempts(connection: Connection, actor: str, form: RequestForm, polic
         raise PolicyRefusal(
             "This purpose has used all its attempts",
             allowed=f"{policy.budget.max_attempts_per_purpose} attempts for one purpose",
-            remedy="use an approved release: drawing more rows from it costs nothing",
+            remedy="use a release that is published already; that costs nothing",
         )
 
 
@@ -245,7 +245,7 @@ def by_id(request_id: str) -> Select[tuple[object, ...]]:
 def show(store: Store, actor: str, request_id: str) -> RequestView:
     """One request."""
     with store.read() as connection:
-        return view(connection, request_row(connection, actor, request_id))
+        return view(connection, request_row(connection, actor, request_id), actor)
 
 
 def list_requests(store: Store, actor: str) -> list[RequestView]:
@@ -255,14 +255,21 @@ def list_requests(store: Store, actor: str) -> list[RequestView]:
         query = select(requests).order_by(requests.c.number.desc())
         if not set(someone.roles) & {"compliance_officer", "data_owner", "auditor"}:
             query = query.where(requests.c.requester == actor)
-        return [view(connection, row) for row in connection.execute(query).all()]
+        return [view(connection, row, actor) for row in connection.execute(query).all()]
 
 
-def view(connection: Connection, row: Row[tuple[object, ...]]) -> RequestView:
-    """A row as people see it."""
+def view(connection: Connection, row: Row[tuple[object, ...]], actor: str | None) -> RequestView:
+    """A row as this person sees it.
+
+    How the attacks ended is a fact about the rows that nobody paid for: the requester, and a worker's
+    console (``actor`` None), see only that people are deciding, and the reason of a refusal.
+    """
+    told = actor is not None and actor != row.requester
+    state = "awaiting_decision" if row.state == "blocked" and not told else row.state
     query = select(decisions).where(decisions.c.request_id == row.id).order_by(decisions.c.time)
     made = tuple(
-        DecisionView(d.person, d.role, d.decision, d.reason, d.time) for d in connection.execute(query)
+        DecisionView(d.person, d.role, d.decision, d.reason if told or d.decision == "reject" else "", d.time)
+        for d in connection.execute(query)
     )
     return RequestView(
         id=row.id,
@@ -274,21 +281,21 @@ def view(connection: Connection, row: Row[tuple[object, ...]]) -> RequestView:
         delta=row.delta,
         purpose=row.purpose,
         recipients=row.recipients,
-        state=row.state,
+        state=state,
         stage=row.stage,
         message=row.message,
         created=row.created,
         due=row.due,
         decisions=made,
-        waiting_for=_waiting_for(row, made),
-        verdict=row.verdict,
+        waiting_for=_waiting_for(row, state, made),
+        verdict=row.verdict if told else "",
         dossier_sha256=json.loads(row.dossier)["sha256"] if row.dossier else "",
         bundle=row.bundle,
     )
 
 
-def _waiting_for(row: Row[tuple[object, ...]], made: tuple[DecisionView, ...]) -> tuple[str, ...]:
-    if row.state != "awaiting_decision":
+def _waiting_for(row: Row[tuple[object, ...]], state: str, made: tuple[DecisionView, ...]) -> tuple[str, ...]:
+    if state != "awaiting_decision":
         return ()
     policy = parsed_policy(row.policy_text, row.dataset_id)
     roles = {decision.role for decision in made}

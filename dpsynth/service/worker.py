@@ -12,15 +12,23 @@ from pathlib import Path
 from sqlalchemy import Connection, Row, select
 
 from dpsynth.audit.report import report_sha256
-from dpsynth.core.errors import DpsynthError
 from dpsynth.ledger.chain import append
 from dpsynth.ledger.charges import charge_state, forfeit, release
 from dpsynth.ledger.store import Store
 from dpsynth.mechanisms.noise import Noise
-from dpsynth.publish.attestation import statement_bytes
 from dpsynth.service.datasets import parsed_policy
 from dpsynth.service.dossier import build_dossier
-from dpsynth.service.jobs import LOST, claim, finish, heartbeat, recover, set_stage
+from dpsynth.service.jobs import (
+    LOST,
+    Superseded,
+    claim,
+    finish,
+    heartbeat,
+    is_owner,
+    recover,
+    require_owner,
+    set_stage,
+)
 from dpsynth.service.pipeline import Candidate, Run
 from dpsynth.service.tables import requests
 
@@ -52,8 +60,10 @@ def run_next(
         with heartbeat(store, request_id, lease_seconds):
             candidate = Run(store, home, row, noise, lease_seconds).execute(tell)
             _offer(store, home, row, candidate)
+    except Superseded:
+        return request_id  # another worker or a cancellation has it: nothing here is ours to change
     except Exception as error:
-        _end_badly(store, home, request_id, error)
+        _end_badly(store, home, row, error)
     if on_stage is not None:
         on_stage("done")
     return request_id
@@ -64,19 +74,14 @@ def _row(connection: Connection, request_id: str) -> Row[tuple[object, ...]]:
 
 
 def _offer(store: Store, home: Path, row: Row[tuple[object, ...]], candidate: Candidate) -> None:
-    """Store report, dossier and the words to sign; then the request waits for people."""
+    """Store report and dossier; then the request waits for people."""
     dossier = build_dossier(row, candidate)
     private_file(home / "review" / f"{row.id}.json", json.dumps(candidate.report.as_json(), indent=1))
-    statement = statement_bytes(candidate.directory, requester=row.requester, dossier_sha256=dossier.sha256)
-    private_file(home / "review" / f"{row.id}.statement", statement.decode())
     blocked = dossier.body["gate"] == "blocked"
     policy = parsed_policy(row.policy_text, row.dataset_id)
-    message = (
-        "The audit or the policy blocks this release. The budget stays spent; an officer can see why."
-        if blocked
-        else f"Ready. {policy.approval.approvers} people must agree before anything is published."
-    )
+    message = f"The run is done. {policy.approval.approvers} people must agree before anything is published."
     with store.write() as connection:
+        require_owner(connection, row)
         finish(
             connection,
             row.id,
@@ -91,23 +96,24 @@ def _offer(store: Store, home: Path, row: Row[tuple[object, ...]], candidate: Ca
             request=row.id,
             dossier_sha256=dossier.sha256,
             report_sha256=report_sha256(candidate.report),
-            verdict=candidate.report.verdict.outcome,
         )
 
 
-def _end_badly(store: Store, home: Path, request_id: str, error: Exception) -> None:
+def _end_badly(store: Store, home: Path, row: Row[tuple[object, ...]], error: Exception) -> None:
     """Spent stays spent. The requester gets a fixed sentence; the details stay in the review room."""
-    kind = error.kind if isinstance(error, DpsynthError) else "fault"
+    request_id = row.id
     trace = "".join(traceback.format_exception(error))
     private_file(home / "review" / f"{request_id}.error-{secrets.token_hex(4)}.txt", trace)
     with store.write() as connection:
+        if not is_owner(connection, row):
+            return
         state = charge_state(connection, request_id)
         message = LOST
         if state == "RESERVED":
-            release(connection, request_id, f"ended before commit: {kind}")
+            release(connection, request_id, "ended before commit")
             message = "The run could not begin. Nothing was spent. An officer can see why."
         elif state == "COMMITTED":
-            forfeit(connection, request_id, f"ended after commit: {kind}")
+            forfeit(connection, request_id, "ended after commit")
         finish(connection, request_id, "failed", message)
 
 

@@ -13,7 +13,7 @@ from dpsynth.core.domain import Clique, Domain
 from dpsynth.core.unit import PrivacyUnit
 from dpsynth.mechanisms.marginal import MarginalMechanism
 from dpsynth.mechanisms.noise import Noise
-from dpsynth.mechanisms.select import SelectMechanism
+from dpsynth.mechanisms.select import SelectMechanism, checked_estimate
 from dpsynth.vault.table import SensitiveTable
 
 __all__ = ["TableCurator"]
@@ -60,23 +60,21 @@ class TableCurator:
         epsilon: float,
     ) -> int:
         """Index of a worst-fitted candidate, charged before any score is computed."""
-        for candidate in candidates:
-            estimate = estimates[candidate.clique]
-            if estimate.shape != (self.domain.size(candidate.clique),) or not np.isfinite(estimate).all():
-                raise ValueError(f"estimate of {candidate.clique} must be finite, one number per cell")
+        sizes = {candidate.clique: self.domain.size(candidate.clique) for candidate in candidates}
+        lattice = {clique: checked_estimate(estimates[clique], size) for clique, size in sizes.items()}
         mechanism = SelectMechanism(tuple(candidates), epsilon, self._unit.l1_sensitivity())
         self._filter.charge(mechanism.event)
-        return self._choose(mechanism, estimates)
+        return self._choose(mechanism, lattice)
 
     def _answer(self, mechanism: MarginalMechanism) -> NoisyMarginal:
         return mechanism.release(self._count(mechanism.clique), self._noise)
 
-    def _choose(self, mechanism: SelectMechanism, estimates: Mapping[Clique, NDArray[np.float64]]) -> int:
+    def _choose(self, mechanism: SelectMechanism, estimates: Mapping[Clique, NDArray[np.int64]]) -> int:
         return mechanism.release(self._scores(mechanism, estimates), self._noise)
 
     def _scores(
-        self, mechanism: SelectMechanism, estimates: Mapping[Clique, NDArray[np.float64]]
-    ) -> NDArray[np.float64]:
+        self, mechanism: SelectMechanism, estimates: Mapping[Clique, NDArray[np.int64]]
+    ) -> NDArray[np.int64]:
         errors = [
             mechanism.l1_error(self._count(c.clique), estimates[c.clique]) for c in mechanism.candidates
         ]

@@ -160,7 +160,7 @@ def _parse_parquet(data: bytes, policy: Policy) -> RawTable:
                 "The Parquet file holds nested columns", allowed="flat columns", remedy="flatten it"
             )
         table = file.read()
-    except pa.ArrowException as error:
+    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
         raise BadInput(
             "The Parquet file cannot be read", remedy="write it again with a current tool"
         ) from error

@@ -103,7 +103,7 @@ class RecordingCurator(TableCurator):
         )
         return answer
 
-    def _choose(self, mechanism: SelectMechanism, estimates: Mapping[Clique, NDArray[np.float64]]) -> int:
+    def _choose(self, mechanism: SelectMechanism, estimates: Mapping[Clique, NDArray[np.int64]]) -> int:
         before = self._surrogate.reads
         chosen = super()._choose(mechanism, estimates)
         reads = self._surrogate.reads - before
@@ -114,7 +114,7 @@ class RecordingCurator(TableCurator):
                 mechanism.l1_error(_uncounted(table, c.clique), frozen[c.clique])
                 for c in mechanism.candidates
             ]
-            return mechanism.scores(errors)
+            return mechanism.scores(errors).astype(np.float64)
 
         self.records.append(
             Recorded(
@@ -124,7 +124,7 @@ class RecordingCurator(TableCurator):
                 true=requery(self._surrogate),
                 noisy=np.array([float(chosen)]),
                 sigma=0.0,
-                sensitivity=mechanism.sensitivity,
+                sensitivity=float(mechanism.sensitivity),
                 requery=requery,
                 reads=reads,
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 
 import pytest
@@ -124,3 +125,23 @@ def test_budgets_that_are_no_positive_decimals_are_refused(text: str) -> None:
 def test_an_epsilon_too_small_for_its_delta_is_refused_in_words() -> None:
     with pytest.raises(BadInput, match="no room"):
         compile_cap("0.001", "1e-9")
+
+
+def test_many_threads_together_get_no_more_than_the_cap() -> None:
+    budget = PrivacyFilter(zcdp_curve(10 * 7_812_500))
+
+    def ask(_: int) -> bool:
+        try:
+            budget.charge(NoisyMax(0.25))
+        except BudgetExceeded:
+            return False
+        return True
+
+    with ThreadPoolExecutor(16) as pool:
+        assert sum(pool.map(ask, range(200))) == 10
+
+
+@pytest.mark.parametrize("text", ["0_1", "\u0661", " 1", "1e9999", "1e-31", "+1", "0x1"])
+def test_only_plain_decimals_of_a_sensible_size_are_budgets(text: str) -> None:
+    with pytest.raises(BadInput):
+        parse_rho_nano(text, True)

@@ -146,7 +146,9 @@ def test_a_file_that_changes_after_registration_fails_the_run_and_the_charge_sta
     assert view["state"] == "failed"
     assert view["message"].startswith("The run ended after its budget was spent.")
     assert kit.canary not in answer.out + answer.err
-    kinds = [one["kind"] for one in run("ledger", "show", "--json", state=fresh).json["entries"]]
+    kinds = [
+        one["kind"] for one in run("ledger", "show", "--json", state=fresh, person="carol").json["entries"]
+    ]
     assert kinds[-1] == "forfeited"
     quote = run(*kit.submit_words(), "--dry-run", "--json", state=fresh, person="sam").json
     assert [(one["spent_nano"], one["forfeited_nano"]) for one in quote["scopes"]] == [(10**7, 10**7)] * 2

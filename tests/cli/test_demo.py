@@ -96,7 +96,7 @@ def test_a_blocked_audit_ends_the_demo_with_its_reasons(walked: Any) -> None:
     from dpsynth.service import Platform
 
     platform = Platform.open(walked.state)
-    with pytest.raises(AuditBlocked, match=r"verdict is block: .*R") as caught:
+    with pytest.raises(AuditBlocked, match=r"verdict is inconclusive: .*R") as caught:
         require_publishable(platform, platform.request("dana", walked.blocked))
     assert caught.value.exit_code == 7
 

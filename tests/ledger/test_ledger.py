@@ -13,6 +13,7 @@ from dpsynth.core.errors import BadInput, BudgetExceeded, Conflict, IntegrityErr
 from dpsynth.ledger import charges as ledger
 from dpsynth.ledger import store as store_module
 from dpsynth.ledger.chain import append, read_chain, verify_chain
+from dpsynth.ledger.replay import replay
 from dpsynth.ledger.store import Store
 
 CAP = 100
@@ -158,12 +159,12 @@ def test_balances_that_differ_from_a_replay_of_the_chain_are_found(
     reserve(store, "a", 30)
     found: list[str] = []
     with store.read() as connection:
-        ledger.replay(connection, found.append)
+        replay(connection, found.append)
     assert found == []
     with store.write() as connection:
         connection.execute(text(tamper))
     with store.read() as connection:
-        ledger.replay(connection, found.append)
+        replay(connection, found.append)
     assert any(what in sentence for sentence in found)
 
 
@@ -197,3 +198,26 @@ def test_an_entry_commits_to_everything_before_it(store: Store) -> None:
         one = append(connection, "note", what="a")
         two = append(connection, "note", what="a")
     assert one.hash != two.hash
+
+
+def test_a_history_that_the_ledger_would_never_write_is_found_though_its_hashes_are_right(
+    store: Store,
+) -> None:
+    reserve(store, "a", 30)
+    with store.write() as connection:
+        ledger.commit(connection, "a", 10)
+        ledger.settle(connection, "a", [])
+        append(connection, "released", charge="a", reason="a gift")
+        connection.execute(text("UPDATE charge SET state = 'RELEASED'"))
+    found: list[str] = []
+    with store.read() as connection:
+        assert verify_chain(connection) > 0
+        replay(connection, found.append)
+    assert any("against the rules" in sentence for sentence in found)
+
+
+def test_a_file_that_is_no_database_is_an_integrity_error(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    path.write_bytes(b"this is not a database at all, only text" * 100)
+    with pytest.raises(IntegrityError, match="not a ledger"):
+        Store.create_or_open(path)

@@ -103,11 +103,18 @@ RULES: list[tuple[str, list[str], str, str, list[str]]] = [
         _caps('{epsilon: "1", delta: "1e-6"}', '{epsilon: "2", delta: "0.000001"}'),
     ),
     (
+        "delta above the reported one",
+        _caps('{epsilon: "1", delta: "1e-5"}', '{epsilon: "1", delta: "1e-5"}'),
+        "budget.per_release.delta",
+        "larger than report_delta",
+        _caps('{epsilon: "1", delta: "1e-6"}', '{epsilon: "1", delta: "1e-6"}'),
+    ),
+    (
         "delta above lifetime",
-        _caps('{epsilon: "1", delta: "1e-5"}', '{epsilon: "1", delta: "1e-6"}'),
+        _caps('{epsilon: "1", delta: "1e-6"}', '{epsilon: "1", delta: "1e-7"}'),
         "budget.per_release",
         "more than lifetime",
-        _caps('{epsilon: "1", delta: "1e-6"}', '{epsilon: "1", delta: "1e-5"}'),
+        _caps('{epsilon: "1", delta: "1e-7"}', '{epsilon: "1", delta: "1e-6"}'),
     ),
     ("other accounting", ["accounting: zcdp", "accounting: pure"], "budget.accounting", "not allowed", []),
     (

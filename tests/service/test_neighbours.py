@@ -48,7 +48,7 @@ def artefacts(home: Path, platform: Platform, request_id: str) -> dict[str, Any]
         "sizes": {name: len(files[name]) for name in timed},
         "guarantee": statement["guarantee"],
         "view": (view.state, view.stage, view.message, view.rho_nano, view.verdict, view.waiting_for),
-        "entries": [(entry.kind, sorted(entry.body)) for entry in platform.ledger_entries()],
+        "entries": [(entry.kind, sorted(entry.body)) for entry in platform.ledger_entries("ada")],
         "budget": platform.budget("sam"),
         "dossier": sorted(platform.dossier("carol", request_id).body),
         "review": sorted(path.suffix for path in (home / "review").iterdir()),

@@ -45,7 +45,7 @@ def test_every_synthesizer_spends_at_most_its_charge_and_at_least_99_percent_of_
 ) -> None:
     request = platform.submit("sam", form(synthesizer))
     platform.run_once("worker")
-    settled = [entry for entry in platform.ledger_entries() if entry.kind == "events"]
+    settled = [entry for entry in platform.ledger_entries("ada") if entry.kind == "events"]
     events = [event_from_json(event) for event in settled[0].body["events"]]
     assert 0.99 * request.rho_nano <= recount_rho(events) * 1e9 <= request.rho_nano
     assert recount_epsilon(events, 1e-6) <= float(request.epsilon)
@@ -64,7 +64,7 @@ def test_two_approvals_of_both_roles_publish_a_bundle_that_anyone_can_verify(
     assert any("carol" in line and "dana" in line for line in report.lines)
     assert platform.publish("dana", request.id) == bundle
     assert platform.request("sam", request.id).state == "published"
-    assert platform.verify_ledger() == len(platform.ledger_entries())
+    assert platform.verify_ledger() == len(platform.ledger_entries("ada"))
 
 
 def test_nobody_approves_their_own_request_nor_twice_nor_without_a_role(
@@ -131,13 +131,13 @@ def test_a_purpose_has_a_limited_number_of_attempts(platform: Platform, form: Fo
 
 
 def test_a_quote_holds_nothing_and_names_what_would_be_charged(platform: Platform, form: Form) -> None:
-    before = platform.ledger_entries()
+    before = platform.ledger_entries("ada")
     quote = platform.quote("sam", form("aim"))
     assert quote.fits
     assert quote.rho_nano == pytest.approx(24_355_957, abs=5)
     assert {scope.kind for scope in quote.scopes} == {"id_space", "requester"}
     assert quote.lines
-    assert platform.ledger_entries() == before
+    assert platform.ledger_entries("ada") == before
 
 
 def test_the_same_key_gives_the_same_request_and_another_form_a_conflict(
@@ -202,10 +202,10 @@ def test_exact_audit_numbers_are_for_the_review_room_and_every_look_is_logged(
             platform.audit_report(outsider, request.id)
     with pytest.raises(PolicyRefusal):
         platform.dossier("sam", request.id)
-    before = len(platform.ledger_entries())
+    before = len(platform.ledger_entries("ada"))
     report = platform.audit_report("carol", request.id)
-    last = platform.ledger_entries()[-1]
-    assert len(platform.ledger_entries()) == before + 1
+    last = platform.ledger_entries("ada")[-1]
+    assert len(platform.ledger_entries("ada")) == before + 1
     assert (last.kind, last.body["actor"]) == ("view", "carol")
     exact = [check["estimate"] for check in report["class_b"] if check["estimate"]]
     shown = json.dumps(dossier.body) + repr(platform.request("sam", request.id))

@@ -1,0 +1,5 @@
+"""The pages: `streamlit run app.py`."""
+
+from dpsynth.ui.main import main
+
+main()

@@ -1,0 +1,1 @@
+"""The Streamlit pages: they show and ask; they decide nothing."""

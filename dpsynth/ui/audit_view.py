@@ -1,0 +1,107 @@
+"""Attacks: one row each in plain words for all; exact numbers for the review room, each look logged."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from dpsynth.ui.charts import Interval, interval_chart
+from dpsynth.ui.session import Session
+from dpsynth.ui.show import badge, refusals_shown, say, table
+from dpsynth.ui.words import RESULTS, Word, escaped
+
+__all__ = ["attacks", "forget_numbers"]
+
+_HELD = "exact-numbers"
+_EVIDENCE = {
+    "A": "Evidence about the mechanism, from made-up rows; it may be published.",
+    "B": "Attacks on this very release, with rows of people; the exact results stay in the review room.",
+}
+
+
+def attacks(session: Session, request_id: str, audit: dict[str, Any]) -> None:
+    """One row for each attack; then, on request, its exact numbers."""
+    st.header("Attacks", divider="gray")
+    for evidence, words in _EVIDENCE.items():
+        found = [check for check in audit["checks"] if check["evidence"] == evidence]
+        if found:
+            st.caption(words)
+        for check in sorted(found, key=lambda one: str(one["result"]) == "pass"):
+            _attack(check)
+    say(f"What the audit could have found: {audit['could_have_found']}.")
+    if not session.has("compliance_officer", "auditor"):
+        st.caption("Exact attack results are for the compliance officer and the auditor only.")
+        return
+    _numbers(session, request_id)
+
+
+def _attack(check: dict[str, Any]) -> None:
+    left, right = st.columns([1, 5])
+    with left:
+        badge(RESULTS.get(check["result"], Word(check["result"], ":material/help:", "gray")))
+    name, question = escaped(f"{check['id']} {check['name']}"), escaped(check["question"])
+    right.markdown(f"**{name}**: {question}  \n{escaped(check['plain'])}")
+
+
+def forget_numbers() -> None:
+    """Drop exact numbers when the page is left, so that the next look is logged again."""
+    st.session_state.pop(_HELD, None)
+
+
+def _numbers(session: Session, request_id: str) -> None:
+    """Held only in this browser session, for this person, this request and as long as the page is open."""
+    mine = (session.actor, request_id)
+    if st.button("Show exact numbers (this look is logged)", icon=":material/visibility:"):
+        with refusals_shown():
+            st.session_state[_HELD] = (mine, session.platform.audit_report(session.actor, request_id))
+    held = st.session_state.get(_HELD)
+    if held is None or held[0] != mine:
+        return
+    st.warning(
+        "These numbers were computed on people's rows. Do not pass them on: no budget covers them.",
+        icon=":material/visibility_lock:",
+    )
+    checks = [*held[1]["class_a"], *held[1]["class_b"]]
+    st.caption(
+        f"Line: interval at {held[1]['plan']['confidence']:.0%} confidence. Each row has its own scale."
+    )
+    interval_chart([one for one in map(_interval, checks) if one is not None])
+    table([_row(check) for check in checks])
+
+
+def _own_scale(check: dict[str, Any]) -> bool:
+    """Whether the limit is on the estimate's scale; the membership attack limits epsilon, not its AUC."""
+    return "epsilon_lower_bound" not in check["details"]
+
+
+def _interval(check: dict[str, Any]) -> Interval | None:
+    if any(check[name] is None for name in ("estimate", "low", "high")):
+        return None
+    limit = check["threshold"] if _own_scale(check) else None
+    name = f"{check['id']} {check['name']}"
+    return Interval(name, check["estimate"], check["low"], check["high"], limit)
+
+
+def _number(value: float | None) -> str:
+    return "none" if value is None else f"{value:.6g}"
+
+
+def _range(low: float | None, high: float | None) -> str:
+    return "none" if low is None or high is None else f"{_number(low)} to {_number(high)}"
+
+
+def _row(check: dict[str, Any]) -> dict[str, str]:
+    limit = _number(check["threshold"])
+    if not _own_scale(check):
+        limit = f"epsilon {limit}; lower bound found {_number(check['details']['epsilon_lower_bound'])}"
+    return {
+        "Attack": f"{check['id']} {check['name']}",
+        "Estimate": _number(check["estimate"]),
+        "Interval": _range(check["low"], check["high"]),
+        "Control": _number(check["control"]),
+        "Limit": limit,
+        "n": str(check["n"]),
+        "p": _number(check["p_value"]),
+        "Result": check["outcome"],
+    }

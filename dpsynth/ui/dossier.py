@@ -1,0 +1,201 @@
+"""The dossier: everything an approver signs for, on one page, the failing items first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from dpsynth.core.errors import DpsynthError
+from dpsynth.service import Dossier, RequestView
+from dpsynth.ui.audit_view import attacks
+from dpsynth.ui.charts import Bar, budget_chart
+from dpsynth.ui.decision import decide
+from dpsynth.ui.places import DOSSIER, INBOX, go
+from dpsynth.ui.session import Session
+from dpsynth.ui.show import badge, refusals_shown, say, show_refusal, table, words_of_others
+from dpsynth.ui.words import (
+    STATES,
+    Word,
+    due_text,
+    escaped,
+    local_time,
+    odds_text,
+    rho_text,
+    role_text,
+)
+
+__all__ = ["page"]
+
+_FINE = Word("Pass", ":material/check_circle:", "green")
+_FAILED = Word("Fail", ":material/cancel:", "red")
+
+
+def page(session: Session) -> None:
+    """The dossier of the request that the address names, or a list to choose from."""
+    st.title("Dossier")
+    with refusals_shown():
+        request_id = st.query_params.get("request", "")
+        if not request_id:
+            _choose(session)
+            return
+        view = session.platform.request(session.actor, request_id)
+        try:
+            found = session.platform.dossier(session.actor, request_id)
+        except DpsynthError as error:
+            _facts(view)
+            show_refusal(error)
+            return
+        _whole(session, view, found)
+
+
+def _choose(session: Session) -> None:
+    ready = [view for view in session.platform.requests(session.actor) if view.dossier_sha256]
+    if not ready:
+        st.info("No request has a dossier yet.")
+        return
+    by_id = {view.id: view for view in ready}
+    chosen = st.selectbox(
+        "Request",
+        list(by_id),
+        format_func=lambda one: f"{one}: {by_id[one].dataset_id}, {STATES[by_id[one].state].text}",
+    )
+    if st.button("Open dossier", type="primary"):
+        go(DOSSIER, str(chosen))
+
+
+def _facts(view: RequestView) -> None:
+    badge(STATES[view.state])
+    st.markdown(f"Request `{view.id}` of **{escaped(view.requester)}** for **{escaped(view.dataset_id)}**")
+
+
+def _whole(session: Session, view: RequestView, found: Dossier) -> None:
+    body = found.body
+    if st.button("Back to the inbox", icon=":material/arrow_back:"):
+        go(INBOX)
+    _facts(view)
+    _verdict(view, body)
+    _what_leaves(body)
+    _promise(body["guarantee"])
+    _budget(body["budget"])
+    attacks(session, view.id, body["audit"])
+    with st.expander("Files and digests that the signatures cover"):
+        _files(found)
+    decide(session, view, found)
+
+
+def _verdict(view: RequestView, body: dict[str, Any]) -> None:
+    checks = sorted(body["checks"], key=lambda check: bool(check["ok"]))
+    failing = [check for check in checks if not check["ok"]]
+    policy = f"policy {body['policy']['id']} version {body['policy']['version']}"
+    if failing:
+        st.error(f"{len(failing)} of {len(checks)} checks of {policy} fail.", icon=":material/cancel:")
+    elif body["audit"]["verdict"] == "pass":
+        st.success(
+            f"All {len(checks)} checks of {policy} pass. {_signatures(view)}", icon=":material/check_circle:"
+        )
+    else:
+        st.warning(
+            f"All {len(checks)} checks of {policy} pass, but the audit did not simply pass: approving "
+            f"needs a written reason. {_signatures(view)}",
+            icon=":material/warning:",
+        )
+    for check in checks:
+        left, right = st.columns([1, 8], vertical_alignment="center")
+        with left:
+            badge(_FINE if check["ok"] else _FAILED)
+        with right:
+            say(f"{check['name']}: {check['plain']}")
+    for reason in body["audit"]["why"]:
+        say(reason)
+
+
+def _signatures(view: RequestView) -> str:
+    if view.state != "awaiting_decision":
+        return f"State: {STATES[view.state].text}."
+    have = len(view.decisions)
+    need = have + len(view.waiting_for)
+    asked = " and ".join(role_text(role) for role in view.waiting_for)
+    return f"Signed: {have} of {need}. Asked: {asked}. Decide by {due_text(view.due)}."
+
+
+def _what_leaves(body: dict[str, Any]) -> None:
+    release, request = body["release"], body["request"]
+    st.header("What leaves, to whom, why, until when", divider="gray")
+    say(
+        f"{release['rows']:,} synthetic rows with {len(release['columns'])} columns, made by "
+        f"{request['synthesizer']} from {body['policy']['title']}."
+    )
+    st.caption("Columns")
+    say(", ".join(release["columns"]))
+    left, right = st.columns(2)
+    with left:
+        words_of_others("To whom, in the requester's words", request["recipients"])
+        st.caption("Recipients that the policy allows")
+        say(", ".join(release["recipients"]))
+        st.caption("Until when")
+        say(f"{release['expires_after_days']} days after it is issued. {release['terms']}")
+    with right:
+        words_of_others("Why, in the requester's words", request["purpose"])
+        st.caption("Asked for")
+        say(f"by {request['requester']}, {local_time(request['created'])}")
+
+
+def _promise(guarantee: dict[str, Any]) -> None:
+    st.header("The promise", divider="gray")
+    st.markdown(
+        f"Whether or not any one **{escaped(guarantee['unit'])}** is in the data, what anybody can infer "
+        "about them from the release changes by at most a bounded amount."
+    )
+    for column, (name, value) in zip(
+        st.columns(3),
+        (
+            ("rho (zCDP)", rho_text(int(guarantee["rho_nano"]))),
+            ("epsilon", guarantee["epsilon"]),
+            ("at delta", guarantee["delta"]),
+        ),
+        strict=True,
+    ):
+        column.metric(name, value, border=True)
+    say(odds_text(guarantee["epsilon"], guarantee["delta"]))
+    if guarantee["unit_note"]:
+        say(f"Who is protected: {guarantee['unit_note']}")
+    with st.expander("How the promise was computed, and what it rests on"):
+        say(f"Accountant: {guarantee['accountant']}. Neighbouring tables: {guarantee['adjacency']}.")
+        for one in guarantee["assumptions"]:
+            say(f"It holds if {one}.")
+
+
+def _budget(scopes: list[dict[str, str]]) -> None:
+    st.header("Budget before, this, after", divider="gray")
+    bars, rows = [], []
+    for scope in scopes:
+        before, this, after, cap = (int(scope[f"{n}_nano"]) for n in ("before", "this", "after", "cap"))
+        parts = (("spent", before), ("this release", this), ("left", max(0, cap - after)))
+        bars.append(Bar(scope["title"], parts, cap))
+        rows.append(
+            {
+                "Budget": scope["title"],
+                "Before (rho)": rho_text(before),
+                "This release": rho_text(this),
+                "After": rho_text(after),
+                "Cap": rho_text(cap),
+                "Left for ever": rho_text(max(0, cap - after)),
+                "After, as epsilon at delta 1e-6": f"{scope['epsilon_after']} of {scope['epsilon_cap']}",
+            }
+        )
+    budget_chart(bars)
+    table(rows)
+    for scope, row in zip(scopes, rows, strict=True):
+        say(f"{scope['title']}: after this, rho {row['Left for ever']} of {row['Cap']} remains, for ever.")
+
+
+def _files(found: Dossier) -> None:
+    table(
+        [
+            {"File": name, "Bytes": f"{facts['bytes']:,}", "SHA-256": str(facts["sha256"])}
+            for name, facts in sorted(found.body["files"].items())
+        ]
+    )
+    st.caption("SHA-256 of this dossier; every signature names it")
+    st.code(found.sha256, language=None)

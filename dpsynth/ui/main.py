@@ -1,0 +1,118 @@
+"""The entry: theme, demo sign-in, menu by role, deep links."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from dpsynth.core.errors import DpsynthError
+from dpsynth.service import Platform
+from dpsynth.ui import budget, dossier, inbox, my_requests, new_request
+from dpsynth.ui.audit_view import forget_numbers
+from dpsynth.ui.decision import forget_opened
+from dpsynth.ui.places import (
+    BUDGET,
+    DOSSIER,
+    INBOX,
+    MY_REQUESTS,
+    NEW_REQUEST,
+    PLACES,
+    START,
+    Place,
+    flash,
+    go,
+    home_of,
+)
+from dpsynth.ui.session import BANNER, JUST_CHOSEN, Session, demo_allowed, sign_in, state_dir
+from dpsynth.ui.show import show_refusal
+from dpsynth.ui.words import ROLES, role_text
+
+__all__ = ["main"]
+
+_PAGES: dict[Place, Callable[[Session], None]] = {
+    INBOX: inbox.page,
+    DOSSIER: dossier.page,
+    NEW_REQUEST: new_request.page,
+    MY_REQUESTS: my_requests.page,
+    BUDGET: budget.page,
+}
+
+
+def main() -> None:
+    """Run one page for whoever is signed in. Streamlit calls this at every interaction."""
+    st.set_page_config(page_title="dpsynth", page_icon=":material/shield_lock:", layout="wide")
+    if not demo_allowed():
+        _menu(None)
+        _no_sign_in()
+        return
+    st.error(BANNER, icon=":material/warning:")
+    try:
+        session = sign_in(Platform.open(state_dir()))
+    except DpsynthError as error:
+        _menu(None)
+        show_refusal(error)
+        return
+    chosen = _menu(session)
+    if session is not None:
+        if st.session_state.pop(JUST_CHOSEN, False) and not session.has(*_roles_of(chosen)):
+            go(home_of(session.person.roles))
+        if chosen.url_path != DOSSIER.url:
+            forget_opened()
+            forget_numbers()
+        flash()
+        chosen.run()
+
+
+def _roles_of(chosen: st.Page) -> tuple[str, ...]:
+    """Roles that find a page in their menu; the start page sends everybody on by itself."""
+    return next((place.roles for place in PLACES if place.url == chosen.url_path), tuple(ROLES))
+
+
+def _no_sign_in() -> None:
+    st.title("Sign-in is not configured")
+    st.write(
+        "These pages show nothing and do nothing until somebody can sign in. This version knows only the "
+        "demo sign-in; it is for one machine and one person trying things out."
+    )
+    st.code("DPSYNTH_DEMO=1 streamlit run app.py", language=None)
+
+
+def _menu(session: Session | None) -> st.Page:
+    """All pages are known to the menu, so that a typed address is answered in words; others' are hidden."""
+    pages = [
+        st.Page(
+            _runner(place, session),
+            title=place.title,
+            icon=place.icon,
+            url_path=place.url,
+            default=place == START,
+            visibility="visible" if session is not None and session.has(*place.roles) else "hidden",
+        )
+        for place in (START, *PLACES)
+    ]
+    return st.navigation(pages)
+
+
+def _runner(place: Place, session: Session | None) -> Callable[[], None]:
+    def run() -> None:
+        if session is None:
+            return
+        if place == START:
+            _start(session)
+        elif session.has(*place.roles):
+            _PAGES[place](session)
+        else:
+            st.title(place.title)
+            others = " and the ".join(role_text(role) for role in place.roles)
+            st.warning(f"This page is for the {others}.", icon=":material/lock:")
+
+    return run
+
+
+def _start(session: Session) -> None:
+    """The address without a page: a link to one request opens it where this person can see it."""
+    request_id = st.query_params.get("request", "")
+    if not request_id:
+        go(home_of(session.person.roles))
+    go(DOSSIER if session.has(*DOSSIER.roles) else MY_REQUESTS, request_id)

@@ -1,0 +1,116 @@
+"""My requests: where each one stands, why it was refused, what comes next, who is asked."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dpsynth.core.errors import DpsynthError
+from dpsynth.service import STAGES, RequestView
+from dpsynth.ui.places import MY_REQUESTS, flash, go
+from dpsynth.ui.session import Session
+from dpsynth.ui.show import badge, decisions_table, refusals_shown, say, show_refusal, words_of_others
+from dpsynth.ui.words import STATES, age_text, due_text, escaped, rho_text, role_text, verify_command
+
+__all__ = ["page"]
+
+_ALIVE = ("queued", "running")
+_POLL = 2.0
+
+
+def page(session: Session) -> None:
+    """All requests of the person, or the one that the address names."""
+    st.title("My requests")
+    request_id = st.query_params.get("request", "")
+    with refusals_shown():
+        if request_id:
+            _one(session, request_id)
+            return
+        found = [one for one in session.platform.requests(session.actor) if one.requester == session.actor]
+        if not found:
+            st.info("You have not asked for anything yet. Start with New request.")
+        for view in found:
+            _card(session, view)
+
+
+def _one(session: Session, request_id: str) -> None:
+    if st.button("All my requests", icon=":material/arrow_back:"):
+        go(MY_REQUESTS)
+    _card(session, session.platform.request(session.actor, request_id))
+
+
+def _card(session: Session, view: RequestView) -> None:
+    with st.container(border=True):
+        badge(STATES[view.state])
+        st.subheader(f"{escaped(view.dataset_id)} with {escaped(view.synthesizer)}")
+        st.markdown(
+            f"`{view.id}` · asked {age_text(view.created)} ago{_until(view)} · "
+            f"rho {rho_text(view.rho_nano)} (epsilon {view.epsilon} at delta {view.delta})"
+        )
+        say(view.message)
+        st.markdown(f"**Next step:** {escaped(_next_step(view))}")
+        if view.state in _ALIVE:
+            _progress(session, view.id)
+        if view.state == "queued":
+            _cancel(session, view)
+        if view.state == "published":
+            _bundle(session, view)
+        decisions_table(view.decisions, reasons_of=("reject",))
+        with st.expander("What you asked for"):
+            words_of_others("Purpose", view.purpose)
+            words_of_others("Recipients", view.recipients)
+
+
+def _until(view: RequestView) -> str:
+    return f" · to be decided by {due_text(view.due)}" if view.state == "awaiting_decision" else ""
+
+
+def _next_step(view: RequestView) -> str:
+    steps = {
+        "queued": "a worker takes it; until then you can cancel and nothing is spent",
+        "running": "the worker finishes the run; then people decide",
+        "awaiting_decision": "asked: " + (" and ".join(map(role_text, view.waiting_for)) or "the approvers"),
+        "blocked": "ask the compliance officer what was found; a new run is a new charge",
+        "approved": "an approver publishes it",
+        "published": "verify the bundle before you use it",
+        "rejected": "read the reason below; a new run is a new charge",
+        "failed": "ask the compliance officer what happened",
+        "cancelled": "nothing; the held budget is free again",
+    }
+    return steps[view.state]
+
+
+@st.fragment(run_every=_POLL)
+def _progress(session: Session, request_id: str) -> None:
+    """Stage by stage, from the request's own row: names only, never a number."""
+    try:
+        view = session.platform.request(session.actor, request_id)
+    except DpsynthError as error:
+        show_refusal(error)
+        return
+    if view.state not in _ALIVE:
+        st.rerun()
+    names = [stage for stage, _ in STAGES]
+    at = names.index(view.stage) if view.stage in names else 0
+    st.progress(at / (len(names) - 1), text=f"Stage {at + 1} of {len(names)}: {view.stage}")
+    lines = []
+    for place, (stage, words) in enumerate(STAGES):
+        mark = "✓ done" if place < at else "▶ now" if place == at else "○ to come"
+        lines.append(f"{mark:<10} {stage:<11} {words}")
+    st.code("\n".join(lines), language=None)
+    if view.state == "queued":
+        st.markdown("Waiting for the worker: `dpsynth run`")
+
+
+def _cancel(session: Session, view: RequestView) -> None:
+    if st.button("Cancel this request", key=f"cancel-{view.id}", icon=":material/cancel:"):
+        with refusals_shown():
+            session.platform.cancel(session.actor, view.id)
+            flash("Cancelled. The held budget is free again.")
+            st.rerun()
+
+
+def _bundle(session: Session, view: RequestView) -> None:
+    st.markdown("**Bundle** (copy the whole directory):")
+    st.code(view.bundle, language=None, wrap_lines=True)
+    st.markdown("**Verify it**, on any machine, with the public keys from a channel you trust:")
+    st.code(verify_command(view.bundle, str(session.platform.keys_dir)), language=None, wrap_lines=True)

@@ -1,0 +1,218 @@
+"""New request: what is asked for, for whom, at what price. The price is the service's own quote."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, replace
+
+import streamlit as st
+
+from dpsynth.core.errors import DpsynthError
+from dpsynth.policy.model import Policy
+from dpsynth.service import DatasetInfo, Quote, RequestForm
+from dpsynth.ui.charts import Bar, budget_chart
+from dpsynth.ui.places import MY_REQUESTS, flash, go
+from dpsynth.ui.session import Session
+from dpsynth.ui.show import refusals_shown, say, show_refusal, table
+from dpsynth.ui.words import SYNTHESIZERS, escaped, odds_text, rho_text
+
+__all__ = ["page"]
+
+_LONGEST = 4000
+_KEY = "form-key"
+_SLIDER, _EXACT, _RANGE = "epsilon-slider", "epsilon-exact", "epsilon-range"
+# Below about 0.15 no order of the accountant can promise an epsilon at a delta of one in a million.
+_LOW, _STEP = 0.2, 0.05
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """The form as it stands, and what is still missing before it can be sent."""
+
+    form: RequestForm
+    missing: tuple[str, ...]
+
+
+def page(session: Session) -> None:
+    """The form with its live price."""
+    st.title("New request")
+    with refusals_shown():
+        datasets = {one.dataset_id: one for one in session.platform.datasets()}
+        if not datasets:
+            st.info("No dataset is registered yet. A data owner registers one on the command line.")
+            return
+        left, right = st.columns([1, 1], gap="large")
+        with left:
+            found = datasets[_dataset_choice(list(datasets.values()))]
+            draft = _form(found)
+        with right:
+            _price(session, draft, found.policy)
+
+
+def _dataset_choice(datasets: list[DatasetInfo]) -> str:
+    titles = {one.dataset_id: one.policy.title for one in datasets}
+    chosen = str(st.selectbox("Dataset", list(titles)))
+    st.caption(escaped(titles[chosen]))
+    return chosen
+
+
+def _form(found: DatasetInfo) -> _Draft:
+    policy = found.policy
+    with st.expander("What is in this dataset (public facts from its policy)"):
+        _public_facts(policy)
+    names = [one.name for one in policy.synthesis.allowed]
+    synthesizer = str(st.selectbox("Synthesizer", names))
+    st.caption(SYNTHESIZERS.get(synthesizer, "a plug-in of this installation"))
+    epsilon, delta = _budget_inputs(policy)
+    least = policy.approval.justification_min_chars
+    purpose = st.text_area(
+        f"Purpose (plain text, at least {least} characters)",
+        max_chars=_LONGEST,
+        height=140,
+        key="purpose",
+        help="Officers judge the request by these words. They are shown exactly as typed.",
+    )
+    written = len(purpose.strip())
+    st.caption(f"{written} of at least {least} characters written; at most {_LONGEST}.")
+    recipients = st.text_input(
+        "Recipients",
+        value=", ".join(policy.release.recipients),
+        max_chars=500,
+        help="Who will get the release.",
+    )
+    missing = []
+    if written < least:
+        missing.append(f"the purpose needs {least - written} more characters")
+    if not recipients.strip():
+        missing.append("the recipients are empty")
+    form = RequestForm(found.dataset_id, synthesizer, purpose, recipients, epsilon=epsilon, delta=delta)
+    return _Draft(form, tuple(missing))
+
+
+def _public_facts(policy: Policy) -> None:
+    say(policy.purpose)
+    unit = policy.privacy_unit
+    say(f"Protected unit: one {unit.kind}. {unit.note}".strip())
+    table(
+        [{"Column": c.name, "Kind": c.kind, "Values or bins": str(c.size)} for c in policy.domain().columns]
+    )
+    say(f"Terms: {policy.release.terms}")
+
+
+def _from_slider() -> None:
+    st.session_state[_EXACT] = format(st.session_state[_SLIDER], ".2f").rstrip("0").rstrip(".")
+
+
+def _from_text() -> None:
+    """Let the slider follow the exact number where it can, so that the two never disagree on screen."""
+    try:
+        value = float(st.session_state[_EXACT])
+    except ValueError:
+        return
+    low, high = st.session_state[_RANGE]
+    if low <= value <= high:
+        st.session_state[_SLIDER] = value
+
+
+def _budget_inputs(policy: Policy) -> tuple[str, str]:
+    """Epsilon and delta as exact text; the slider only writes into the text box."""
+    top = max(_STEP, float(policy.budget.per_release.epsilon or "5"))
+    low, start = min(_LOW, top / 2), min(0.5, top)
+    st.session_state[_RANGE] = (low, top)
+    st.session_state.setdefault(_EXACT, format(start, "g"))
+    st.slider(
+        "Epsilon: how much one person may at most change the result (smaller protects more)",
+        low,
+        top,
+        start,
+        _STEP,
+        key=_SLIDER,
+        on_change=_from_slider,
+    )
+    left, right = st.columns(2)
+    epsilon = left.text_input("Epsilon, exact", key=_EXACT, on_change=_from_text, help="This number counts.")
+    delta = right.text_input(
+        "Delta", value=policy.budget.report_delta, help="The chance that the promise may fail; very small."
+    )
+    return epsilon.strip(), delta.strip()
+
+
+def _priced(draft: _Draft, policy: Policy) -> RequestForm:
+    """The form with unfinished words filled up: a price depends on none of them, and is wanted first."""
+    if not draft.missing:
+        return draft.form
+    return replace(draft.form, purpose="." * policy.approval.justification_min_chars, recipients=".")
+
+
+def _price(session: Session, draft: _Draft, policy: Policy) -> None:
+    st.subheader("What it costs")
+    try:
+        quote = session.platform.quote(session.actor, _priced(draft, policy))
+    except DpsynthError as error:
+        show_refusal(error)
+        return
+    _charge(quote)
+    if not quote.fits:
+        st.error("This request would be refused", icon=":material/block:")
+        say(quote.refusal)
+    for one in draft.missing:
+        st.caption(f"Still missing: {one}.")
+    with st.expander("What the synthesizer will do"):
+        for line in quote.lines:
+            say(line)
+    st.button(
+        "Submit request",
+        type="primary",
+        icon=":material/send:",
+        disabled=bool(draft.missing) or not quote.fits,
+        key="submit",
+        on_click=_remember,
+        args=(draft.form,),
+    )
+    if form := st.session_state.pop("to-submit", None):
+        _submit(session, form)
+
+
+def _remember(form: RequestForm) -> None:
+    """Keep the form that was on screen when the button was pressed."""
+    st.session_state["to-submit"] = form
+
+
+def _charge(quote: Quote) -> None:
+    st.markdown(
+        f"If you submit, exactly **rho {rho_text(quote.rho_nano)}** is held now, and charged for life "
+        f"when the run begins. As a promise: **epsilon {quote.epsilon} at delta {escaped(quote.delta)}**."
+    )
+    st.caption(odds_text(quote.epsilon, quote.delta))
+    bars = []
+    rows = []
+    for scope in quote.scopes:
+        taken = scope.spent_nano
+        after = scope.left_nano - quote.rho_nano
+        parts = (
+            ("spent", taken),
+            ("held", scope.held_nano),
+            ("this release", quote.rho_nano),
+            ("left", max(0, after)),
+        )
+        bars.append(Bar(scope.title, parts, scope.rho_cap_nano))
+        rows.append(
+            {
+                "Budget it is charged to": scope.title,
+                "Left before": rho_text(scope.left_nano),
+                "This request": rho_text(quote.rho_nano),
+                "Left after": rho_text(after) if after >= 0 else "not enough",
+            }
+        )
+    budget_chart(bars)
+    table(rows)
+
+
+def _submit(session: Session, form: RequestForm) -> None:
+    """Send once: a second click carries the same key, so the service answers with the same request."""
+    key = st.session_state.setdefault(_KEY, secrets.token_hex(16))
+    with refusals_shown():
+        view = session.platform.submit(session.actor, replace(form, key=key))
+        del st.session_state[_KEY]
+        flash(f"Request {view.id} is queued. Its budget is held; nothing is spent yet.")
+        go(MY_REQUESTS, view.id)

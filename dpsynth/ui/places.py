@@ -1,0 +1,67 @@
+"""The pages: their addresses, who finds them in the menu, and how to get from one to another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NoReturn
+
+import streamlit as st
+
+__all__ = [
+    "BUDGET",
+    "DOSSIER",
+    "INBOX",
+    "MY_REQUESTS",
+    "NEW_REQUEST",
+    "PLACES",
+    "START",
+    "Place",
+    "flash",
+    "go",
+    "home_of",
+]
+
+_DECIDERS = ("compliance_officer", "data_owner", "auditor")
+_FLASH = "flash"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A page: address, title, icon, and the roles that find it in their menu."""
+
+    url: str
+    title: str
+    icon: str
+    roles: tuple[str, ...]
+
+
+INBOX = Place("inbox", "Inbox", ":material/inbox:", _DECIDERS)
+DOSSIER = Place("dossier", "Dossier", ":material/description:", _DECIDERS)
+NEW_REQUEST = Place("new-request", "New request", ":material/add_circle:", ("data_scientist",))
+MY_REQUESTS = Place("my-requests", "My requests", ":material/list_alt:", ("data_scientist",))
+BUDGET = Place("budget", "Budget board", ":material/account_balance_wallet:", ("data_scientist", *_DECIDERS))
+START = Place("start", "Start", ":material/home:", ())
+PLACES = (INBOX, DOSSIER, NEW_REQUEST, MY_REQUESTS, BUDGET)
+
+
+def home_of(roles: tuple[str, ...]) -> Place:
+    """The first page of somebody with these roles."""
+    return next((place for place in PLACES if set(place.roles) & set(roles)), BUDGET)
+
+
+def _elsewhere() -> None:
+    """Stands for a page that is registered already: pages are told apart by their address alone."""
+
+
+def go(place: Place, request_id: str = "") -> NoReturn:
+    """Open another page, on one request if its id is given."""
+    query = {"request": request_id} if request_id else None
+    st.switch_page(st.Page(_elsewhere, title=place.title, url_path=place.url), query_params=query)
+
+
+def flash(text: str = "") -> None:
+    """Keep a sentence for the next page run; without one, show the sentence that was kept."""
+    if text:
+        st.session_state[_FLASH] = text
+    elif kept := st.session_state.pop(_FLASH, ""):
+        st.success(kept, icon=":material/check_circle:")

@@ -1,0 +1,147 @@
+"""Words and numbers for people: states, roles, amounts, ages, odds. Pure functions, no page."""
+
+from __future__ import annotations
+
+import math
+import shlex
+import unicodedata
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+
+__all__ = [
+    "RECALL",
+    "RESULTS",
+    "ROLES",
+    "STATES",
+    "SYNTHESIZERS",
+    "Word",
+    "age_text",
+    "due_text",
+    "escaped",
+    "local_time",
+    "odds_text",
+    "plain_text",
+    "rho_text",
+    "role_text",
+    "verify_command",
+]
+
+RECALL = (
+    "Copies of a published release cannot be recalled, and privacy budget that was spent does not come back."
+)
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word with an icon and a colour, so that no meaning hangs on colour alone."""
+
+    text: str
+    icon: str
+    color: str
+
+
+STATES: dict[str, Word] = {
+    "queued": Word("Queued", ":material/schedule:", "gray"),
+    "running": Word("Running", ":material/sync:", "blue"),
+    "awaiting_decision": Word("Waiting for signatures", ":material/signature:", "orange"),
+    "blocked": Word("Blocked by a check", ":material/block:", "red"),
+    "approved": Word("Approved, not yet published", ":material/task_alt:", "green"),
+    "published": Word("Published", ":material/verified:", "green"),
+    "rejected": Word("Rejected", ":material/thumb_down:", "red"),
+    "failed": Word("Failed", ":material/error:", "red"),
+    "cancelled": Word("Cancelled", ":material/cancel:", "gray"),
+}
+
+RESULTS: dict[str, Word] = {
+    "pass": Word("Pass", ":material/check_circle:", "green"),
+    "warn": Word("Warning", ":material/warning:", "orange"),
+    "inconclusive": Word("Inconclusive, not a pass", ":material/help:", "orange"),
+    "fail": Word("Fail", ":material/cancel:", "red"),
+    "block": Word("Blocked", ":material/block:", "red"),
+    "stop": Word("Stopped", ":material/block:", "red"),
+}
+
+ROLES: dict[str, str] = {
+    "data_scientist": "data scientist",
+    "compliance_officer": "compliance officer",
+    "data_owner": "data owner",
+    "auditor": "auditor",
+}
+
+SYNTHESIZERS: dict[str, str] = {
+    "independent": "each column by itself; relations between columns are lost",
+    "mst": "a tree of related column pairs",
+    "aim": "chooses the column combinations that fit worst, round by round",
+}
+
+_NANO = Decimal(10) ** 9
+_HIDDEN = {"Cc", "Cf", "Cs", "Co"}
+
+
+def rho_text(nano: int) -> str:
+    """Nano-rho as an exact decimal, such as ``0.017869``; all nine digits that matter, none rounded."""
+    return format((Decimal(nano) / _NANO).normalize(), "f")
+
+
+def role_text(role: str) -> str:
+    """A role for people; what is no role is shown as it is."""
+    return ROLES.get(role, role)
+
+
+def plain_text(text: str) -> str:
+    """Text of a requester with control, zero-width and direction characters made visible as U+FFFD."""
+    return "".join(
+        "\N{REPLACEMENT CHARACTER}" if unicodedata.category(c) in _HIDDEN and c not in "\n\t" else c
+        for c in text
+    )
+
+
+def escaped(text: str) -> str:
+    """Text with every sign that Markdown could read escaped, for titles; a shortcode's colons are parted."""
+    return "".join(f"\\{c}" if c in "\\`*_{}[]()<>#+-.!|$~^=&@:" else c for c in plain_text(text))
+
+
+def _seconds(first: str, second: datetime) -> float:
+    return (second - datetime.fromisoformat(first)).total_seconds()
+
+
+def age_text(created: str, now: datetime | None = None) -> str:
+    """How long ago, in the largest unit that is at least one: ``3 h``."""
+    seconds = max(0.0, _seconds(created, now or datetime.now(UTC)))
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= size:
+            return f"{int(seconds // size)} {unit}"
+    return "less than a minute"
+
+
+def due_text(due: str, now: datetime | None = None) -> str:
+    """The due day, and how far off it is; ``OVERDUE`` in words once it is past."""
+    left = -_seconds(due, now or datetime.now(UTC))
+    day = due[:10]
+    if left < 0:
+        return f"{day}, OVERDUE"
+    return f"{day}, in {int(left // 86_400)} days" if left >= 86_400 else f"{day}, within a day"
+
+
+def local_time(stamp: str) -> str:
+    """An ISO time as ``2026-11-23 11:36 UTC``."""
+    return datetime.fromisoformat(stamp).astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def odds_text(epsilon: str, delta: str) -> str:
+    """A worked example: how far a suspicion of 1 in 2 may move, rounded up to a whole number in 100.
+
+    From even odds a posterior is at most e^epsilon / (1 + e^epsilon), except with a chance of about delta.
+    """
+    factor = math.exp(min(float(epsilon), 700.0))
+    worst = min(100, math.ceil(100 * factor / (1 + factor)))
+    return (
+        "Worked example: someone who thinks it as likely as not (50 in 100) that a person is in the data "
+        f"could become at most {worst} in 100 sure at worst, except with a chance of about {delta}."
+    )
+
+
+def verify_command(bundle: str, keys: str) -> str:
+    """The command that checks a bundle offline."""
+    return f"dpsynth verify {shlex.quote(bundle)} --keys {shlex.quote(keys)}"
