@@ -73,7 +73,7 @@ def _register(narrator: _Narrator, here: Session, platform: Platform, policy: Pa
     )
     info = platform.register_dataset(walk.OWNER, policy, table)
     narrator.say(
-        "register", f"Dana registers it under policy {info.policy.id} {info.policy.version}: {policy}"
+        "register", f"Dana registers it under policy {info.policy.id} {info.policy.version}: {policy.name}"
     )
     return info
 

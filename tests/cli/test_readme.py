@@ -1,0 +1,73 @@
+"""The README shows what the committed code prints, and names only commands and files that exist."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dpsynth.cli import main
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+
+
+def shown(name: str) -> str:
+    found = re.search(f"<!-- {name}:start -->\n```text\n(.*?)\n```\n<!-- {name}:end -->", README, re.DOTALL)
+    assert found is not None
+    return found.group(1)
+
+
+def plain(text: str) -> list[str]:
+    """Without what differs from run to run: ids, digests, times, the smallest leak that would be found."""
+    text = re.sub(r"r-[0-9a-f]{12}|[0-9a-f]{16}|[0-9]+:[0-9]{2}:[0-9]{2}|[0-9]+%", "*", text)
+    return [" ".join(line.split()) for line in text.splitlines() if line.strip()]
+
+
+def demo(state: Path) -> str:
+    environment = {**os.environ, "COLUMNS": "112", "NO_COLOR": "1"}
+    command = [sys.executable, "-m", "dpsynth.cli", "--state", str(state), "demo"]
+    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
+    return (done.stdout + done.stderr).replace(str(state), ".state")
+
+
+def test_the_demo_prints_what_the_readme_shows(tmp_path: Path) -> None:
+    first = demo(tmp_path / "state")
+    assert "aim" in first
+    # How the attacks end may differ between runs; every other line may not.
+    printed, expected = (
+        [line for line in plain(text) if not line.startswith("verdict")] for text in (first, shown("demo"))
+    )
+    assert printed == expected
+    demo(tmp_path / "state")
+    assert plain(demo(tmp_path / "state"))[-1] == plain(shown("refusal"))[-1]
+
+
+@pytest.mark.parametrize(
+    "path", sorted(set(re.findall(r"`((?:tests|policies|audits|benchmarks)/[^` ]*)`", README)))
+)
+def test_every_file_that_the_readme_names_is_there(path: str) -> None:
+    assert (ROOT / path).exists()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "policy check",
+        "policy diff",
+        "policy schema",
+        "people add",
+        "dataset register",
+        "request submit",
+        "run",
+        "verify",
+    ],
+)
+def test_every_command_that_the_readme_names_exists(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert f"dpsynth {command}" in README.replace("--as dana ", "").replace("--as sam ", "")
+    assert main([*command.split(), "--help"]) == 0
+    assert "Usage" in capsys.readouterr().out
