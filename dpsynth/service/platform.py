@@ -13,7 +13,7 @@ from dpsynth.ledger.charges import balances
 from dpsynth.ledger.replay import replay
 from dpsynth.ledger.store import Store
 from dpsynth.mechanisms.noise import Noise, OpenDPNoise
-from dpsynth.service import datasets, decisions, people, records, requests
+from dpsynth.service import datasets, decisions, people, quotes, records, requests
 from dpsynth.service.views import (
     DatasetInfo,
     Dossier,
@@ -89,7 +89,7 @@ class Platform:
 
     def quote(self, actor: str, form: RequestForm) -> Quote:
         """What a request would cost. Free, holds nothing."""
-        return requests.quote(self._store, actor, form)
+        return quotes.quote(self._store, actor, form)
 
     def submit(self, actor: str, form: RequestForm) -> RequestView:
         """Submit a request: its budget is held and its job queued in one transaction."""
@@ -133,7 +133,7 @@ class Platform:
         """Budgets. A requester sees the shared budgets and their own ceiling."""
         with self._store.read() as connection:
             someone = people.person(connection, actor)
-            found = [requests.scope_view(balance) for balance in balances(connection)]
+            found = [quotes.scope_view(balance) for balance in balances(connection)]
         wide = set(someone.roles) & {"compliance_officer", "data_owner", "auditor"}
         return [s for s in found if wide or s.kind != "requester" or s.id.endswith(f":{actor}")]
 

@@ -1,166 +1,38 @@
-"""Requests: quote, submit, show, cancel. Refused here whatever can be refused from public facts."""
+"""Requests: submit, show, cancel. Refused here whatever can be refused from public facts."""
 
 from __future__ import annotations
 
 import json
 import secrets
-import unicodedata
-from collections.abc import Sequence
 
-from sqlalchemy import Connection, Row, Select, func, select, update
+from sqlalchemy import Connection, Row, Select, select, update
 
-from dpsynth.accounting.curves import zcdp_curve, zero
-from dpsynth.accounting.statement import epsilon_at, parse_decimal
+from dpsynth.accounting.curves import zcdp_curve
+from dpsynth.accounting.statement import epsilon_at
 from dpsynth.core.canonical import digest
-from dpsynth.core.errors import BadInput, BudgetExceeded, Conflict, PolicyRefusal
+from dpsynth.core.errors import BadInput, Conflict, PolicyRefusal
 from dpsynth.ledger.chain import append
-from dpsynth.ledger.charges import Balance, Scope, balances, check_room, open_scope, release, reserve
+from dpsynth.ledger.charges import open_scope, release, reserve
 from dpsynth.ledger.store import Store
 from dpsynth.policy.model import Policy
 from dpsynth.service.clock import iso_in, iso_now, unix_now
 from dpsynth.service.datasets import (
-    cap_of,
     dataset,
     dataset_row,
-    lifetime_scope,
     parsed_policy,
-    requester_scope,
 )
 from dpsynth.service.people import person, require_role
-from dpsynth.service.plans import requested_rho, run_plan
+from dpsynth.service.quotes import check_attempts, check_form, touched_scopes
 from dpsynth.service.tables import decisions, requests
 from dpsynth.service.views import (
-    DatasetInfo,
     DecisionView,
-    Quote,
     RequestForm,
     RequestView,
-    ScopeView,
 )
 
-__all__ = ["by_id", "cancel", "list_requests", "quote", "request_row", "scope_view", "show", "submit", "view"]
+__all__ = ["by_id", "cancel", "list_requests", "request_row", "show", "submit", "view"]
 
-_LONGEST = 4000
 _DAY = 86_400
-
-
-def scope_view(balance: Balance) -> ScopeView:
-    """A balance for people, with the cap also as epsilon at delta 1e-6."""
-    scope = balance.scope
-    epsilon = epsilon_at(zcdp_curve(scope.rho_cap), "1e-6")
-    return ScopeView(
-        scope.id,
-        scope.kind,
-        scope.title,
-        scope.rho_cap,
-        balance.rho("spent"),
-        balance.rho("held"),
-        balance.rho("forfeited"),
-        scope.omega,
-        f"epsilon {epsilon} at delta 1e-6",
-    )
-
-
-def _check_text(name: str, text: str, least: int) -> None:
-    hidden = [c for c in text if unicodedata.category(c) in {"Cc", "Cf", "Cs"} and c not in "\n\t"]
-    if not least <= len(text.strip()) or len(text) > _LONGEST or hidden:
-        raise BadInput(
-            f"The {name} cannot be accepted",
-            allowed=f"{least} to {_LONGEST} characters of plain text, without control characters",
-            remedy=f"write the {name} so that an officer can judge it",
-        )
-
-
-def _check(form: RequestForm, policy: Policy) -> int:
-    """Everything that public facts can refuse. Returns the charge in nano-rho."""
-    _check_text("purpose", form.purpose, policy.approval.justification_min_chars)
-    _check_text("list of recipients", form.recipients, 1)
-    most = policy.budget.report_delta
-    if form.delta is not None and parse_decimal(form.delta, "delta") > parse_decimal(most, "delta"):
-        raise PolicyRefusal(
-            f"A delta above {most} is not what policy {policy.id} reports at",
-            allowed=f"delta at most {most}",
-            remedy="leave delta out",
-        )
-    rho_nano = requested_rho(form, policy)
-    cap = cap_of(policy.budget.per_release)
-    if rho_nano > cap.rho_nano:
-        raise PolicyRefusal(
-            f"The request needs rho {rho_nano / 1e9:.6f}, more than {policy.id} allows for one release",
-            allowed=f"rho at most {cap.rho_nano / 1e9:.6f}",
-            remedy="ask for a smaller epsilon",
-        )
-    run_plan(policy, form.synthesizer, rho_nano)
-    return rho_nano
-
-
-def _scopes(found: DatasetInfo, requester: str) -> list[Scope]:
-    """The scopes that a request touches."""
-    policy, sha256 = found.policy, found.policy_sha256
-    return [lifetime_scope(policy, sha256), requester_scope(policy, sha256, requester)]
-
-
-def _touched(connection: Connection, scopes: Sequence[Scope]) -> list[Balance]:
-    """Their balances; a scope that was never used is empty."""
-    known = {balance.scope.id: balance for balance in balances(connection, [scope.id for scope in scopes])}
-    return [known.get(scope.id, Balance(scope, zero(), zero(), zero())) for scope in scopes]
-
-
-def quote(store: Store, actor: str, form: RequestForm) -> Quote:
-    """What the request would cost and whether it fits. Holds nothing."""
-    with store.read() as connection:
-        require_role(connection, actor, "data_scientist", "data_owner")
-        found = dataset(connection, form.dataset_id)
-        rho_nano = _check(form, found.policy)
-        touched = _touched(connection, _scopes(found, actor))
-        refusal = _refusal(connection, touched, actor, form, found.policy, rho_nano)
-    delta = form.delta or found.policy.budget.report_delta
-    _, plan = run_plan(found.policy, form.synthesizer, rho_nano)
-    return Quote(
-        rho_nano,
-        epsilon_at(zcdp_curve(rho_nano), delta),
-        delta,
-        not refusal,
-        tuple(scope_view(balance) for balance in touched),
-        plan.steps,
-        refusal,
-    )
-
-
-def _refusal(
-    connection: Connection,
-    touched: Sequence[Balance],
-    actor: str,
-    form: RequestForm,
-    policy: Policy,
-    rho_nano: int,
-) -> str:
-    try:
-        _check_attempts(connection, actor, form, policy)
-        for balance in touched:
-            check_room(balance, zcdp_curve(rho_nano))
-    except (BudgetExceeded, PolicyRefusal) as error:
-        return error.text()
-    return ""
-
-
-def _check_attempts(connection: Connection, actor: str, form: RequestForm, policy: Policy) -> None:
-    query = (
-        select(func.count())
-        .select_from(requests)
-        .where(
-            requests.c.requester == actor,
-            requests.c.dataset_id == form.dataset_id,
-            requests.c.purpose == form.purpose.strip(),
-            requests.c.state != "cancelled",
-        )
-    )
-    if connection.execute(query).scalar_one() >= policy.budget.max_attempts_per_purpose:
-        raise PolicyRefusal(
-            "This purpose has used all its attempts",
-            allowed=f"{policy.budget.max_attempts_per_purpose} attempts for one purpose",
-            remedy="use a release that is published already; that costs nothing",
-        )
 
 
 def submit(store: Store, actor: str, form: RequestForm) -> RequestView:
@@ -170,18 +42,18 @@ def submit(store: Store, actor: str, form: RequestForm) -> RequestView:
         require_role(connection, actor, "data_scientist", "data_owner")
         found = dataset(connection, form.dataset_id)
         policy = found.policy
-        rho_nano = _check(form, policy)
+        rho_nano = check_form(form, policy)
         payload = digest(
             {**form.__dict__, "key": key, "actor": actor, "policy": found.policy_sha256, "rho": str(rho_nano)}
         )
-        scopes = _scopes(found, actor)
+        scopes = touched_scopes(found, actor)
         for scope in scopes:
             open_scope(connection, scope)
         request_id = "r-" + digest({"actor": actor, "key": key})[:12]
         known = connection.execute(select(requests.c.id).where(requests.c.id == request_id)).first()
         lease = unix_now() + policy.approval.decide_within_days * _DAY
         if known is None:
-            _check_attempts(connection, actor, form, policy)
+            check_attempts(connection, actor, form, policy)
         if reserve(
             connection, request_id, payload, [scope.id for scope in scopes], zcdp_curve(rho_nano), lease
         ):
