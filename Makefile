@@ -3,10 +3,11 @@
 PYTHON ?= python3.11
 WORKERS ?= 2
 PORT ?= 8501
+KILLS ?= 200
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo app test lint bench clean
+.PHONY: demo app test lint bench torture clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo
@@ -33,6 +34,11 @@ lint: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/ledger.py
+
+# Workers killed at every numbered point of a run, then at KILLS random moments.
+torture: $(VENV)/.dev
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/torture.py --kills $(KILLS)
 
 clean:
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis test-output

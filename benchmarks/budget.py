@@ -6,7 +6,7 @@ import math
 
 from scipy.optimize import minimize_scalar
 
-from dpsynth.accounting.statement import compile_cap
+from dpsynth.accounting.gate import compile_cap
 from dpsynth.core.errors import BadInput
 
 __all__ = ["gate_rho_nano", "rho_nano_for"]
@@ -33,6 +33,6 @@ def rho_nano_for(epsilon: str, delta: str) -> int:
 def gate_rho_nano(epsilon: str, delta: str) -> int | None:
     """What the platform's own cap compilation grants (its orders stop at 64); None where it refuses."""
     try:
-        return compile_cap(epsilon, delta).rho_nano
+        return compile_cap(epsilon, delta).rho
     except BadInput:
         return None

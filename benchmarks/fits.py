@@ -12,7 +12,7 @@ from unittest.mock import patch
 import numpy as np
 from numpy.typing import NDArray
 
-from dpsynth.accounting.curves import zcdp_curve
+from dpsynth.accounting.cost import zcdp_cost
 from dpsynth.accounting.filter import PrivacyFilter
 from dpsynth.core.table import SyntheticTable
 from dpsynth.core.unit import PrivacyUnit
@@ -103,7 +103,7 @@ def timed_fit(
     """Plan and fit as in production, with stopwatches on the counting and the noise."""
     synthesizer = load_synthesizer(name)
     plan = synthesizer.plan(table.domain, rho_nano, max_model_cells)
-    noise, budget = _TimedNoise(_Stopwatch()), PrivacyFilter(zcdp_curve(rho_nano))
+    noise, budget = _TimedNoise(_Stopwatch()), PrivacyFilter(zcdp_cost(rho_nano))
     curator = TableCurator(table, unit, budget, noise)
     with _counting_timed() as counting:
         wall, cpu = time.perf_counter(), time.process_time()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 
-from dpsynth.accounting.curves import ORDERS, Curve, add, curve_of, zero
+from dpsynth.accounting.cost import ZERO, Cost, cost_of, total
+from dpsynth.accounting.curves import ORDERS
 from dpsynth.accounting.events import Event
 from dpsynth.core.errors import BudgetExceeded
 
@@ -12,19 +13,19 @@ __all__ = ["PrivacyFilter"]
 
 
 class PrivacyFilter:
-    """Accepts events while their sum stays under the reserved curve at every order.
+    """Accepts events while their sum stays under the reserved cost, in every component.
 
     Valid when each event is chosen after seeing the answers to earlier ones.
     """
 
-    def __init__(self, cap: Curve) -> None:
+    def __init__(self, cap: Cost) -> None:
         self._cap = cap
-        self._spent = zero()
+        self._spent = ZERO
         self._events: list[Event] = []
         self._lock = threading.Lock()  # a synthesizer may ask from several threads
 
     @property
-    def spent(self) -> Curve:
+    def spent(self) -> Cost:
         """Sum of the accepted events."""
         return self._spent
 
@@ -35,18 +36,16 @@ class PrivacyFilter:
 
     @property
     def remaining_rho(self) -> int:
-        """Largest nano-rho that a further zCDP event may cost, rounded down."""
-        return min(
-            (cap - used) // order for order, cap, used in zip(ORDERS, self._cap, self._spent, strict=True)
-        )
+        """Largest nano-rho that a further Gaussian mechanism may cost, rounded down."""
+        curve = zip(ORDERS, self._cap.rdp, self._spent.rdp, strict=True)
+        left = min((cap - used) // order for order, cap, used in curve)
+        return left if self._cap.undominated else min(left, (self._cap.mu2 - self._spent.mu2) // 2)
 
     def charge(self, *events: Event) -> None:
         """Accept all events together or none. Raises BudgetExceeded before anything is drawn."""
         with self._lock:
-            after = self._spent
-            for event in events:
-                after = add(after, curve_of(event))
-            if any(used > cap for used, cap in zip(after, self._cap, strict=True)):
+            after = total([self._spent, *(cost_of(event) for event in events)])
+            if not self._within(after):
                 raise BudgetExceeded(
                     "A mechanism asked for more privacy budget than this run has left",
                     allowed=f"at most {self.remaining_rho} nano-rho more",
@@ -54,3 +53,10 @@ class PrivacyFilter:
                 )
             self._spent = after
             self._events.extend(events)
+
+    def _within(self, after: Cost) -> bool:
+        cap = self._cap
+        orders = all(used <= most for used, most in zip(after.rdp, cap.rdp, strict=True))
+        # A reservation that was stated by its sum of mu squared is kept to it; others to their curve alone.
+        gaussian = cap.undominated > 0 or (after.undominated == 0 and after.mu2 <= cap.mu2)
+        return orders and after.delta <= cap.delta and gaussian

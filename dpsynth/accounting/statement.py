@@ -1,87 +1,119 @@
-"""From curves to statements people read, and from stated caps to gates; each rounded against the spender.
+"""Numbers that people read, and what each may be used for.
 
-Conversion from Renyi to approximate DP: Canonne, Kamath, Steinke 2020, Proposition 12:
-epsilon(delta) = min over a of  R(a) + log(1 - 1/a) - log(delta a) / (a - 1).
+- *Epsilon of a cap* (Renyi filter): the promise of a scope. The cap was set in advance, so it holds under
+  full adaptivity.
+- *Epsilon of a release* (its reserved curve): the promise of that release. The charge is fixed before the
+  run, and the run's own filter keeps it.
+- *Gaussian epsilon of a release* (its reserved sum of mu squared): the same promise, where smaller; the
+  Gaussian-DP filter has that sum as its cap.
+- *Epsilon spent so far* (running sum): orientation. It is the filter's own count; where requests were chosen
+  after seeing answers it is not a bound by itself, and the cap's epsilon is. Shells print SPENT_NOTE with it.
+- *PLD* (:mod:`dpsynth.accounting.recount`): nothing. Its theorem wants parameters fixed in advance; it is
+  printed as "not used for decisions".
+
+Conversions: :mod:`dpsynth.accounting.conversion` (Renyi), :mod:`dpsynth.accounting.gaussian_dp` (exact).
+Approximate-DP mass is taken off delta before converting, so that the delta people read is the whole of it.
 """
 
 from __future__ import annotations
 
-import math
-import re
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from decimal import ROUND_CEILING, Context, Decimal
 
-from dpsynth.accounting.curves import NANO, ORDERS, Curve
+from dpsynth.accounting.conversion import offset
+from dpsynth.accounting.cost import ATTO, Cost
+from dpsynth.accounting.curves import NANO, ORDERS
+from dpsynth.accounting.gate import Cap
+from dpsynth.accounting.gaussian_dp import MICRO, gaussian_epsilon_micro
+from dpsynth.accounting.numbers import parse_delta
 from dpsynth.core.errors import BadInput
 
-__all__ = ["Cap", "compile_cap", "epsilon_at", "parse_decimal", "parse_rho_nano"]
+__all__ = [
+    "PLD_LABEL",
+    "SPENT_NOTE",
+    "Statement",
+    "epsilon_at",
+    "epsilon_of_cap",
+    "gaussian_epsilon_at",
+    "state",
+]
 
-_NUMBER = re.compile(r"[0-9]{1,30}(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,3})?", re.ASCII)
-_SMALLEST, _LARGEST = Decimal("1e-30"), Decimal("1e6")
+PLD_LABEL = "not used for decisions"
+SPENT_NOTE = (
+    "a running sum; if later requests were chosen after seeing earlier answers, the bound that holds is the "
+    "cap's epsilon"
+)
 _DIGITS = Decimal("0.000001")
-# Float error of the conversion is below 1e-13; this slack always falls against the spender.
-_SLACK = 1e-12
+# Wide enough for the cost of any float: nothing is rounded before the last digit is.
+_WIDE = Context(prec=2000, rounding=ROUND_CEILING)
 
 
 @dataclass(frozen=True)
-class Cap:
-    """A gate: spent(a) <= a * rho at every order a <= omega. rho in nano units."""
+class Statement:
+    """Epsilon at delta for a cost, as decimal strings with six digits, rounded up.
 
-    rho_nano: int
-    omega: int
-
-
-def parse_decimal(text: str, name: str) -> Decimal:
-    """A positive finite decimal written as text. Raises BadInput otherwise."""
-    value = Decimal(text) if _NUMBER.fullmatch(text) else Decimal(0)
-    if not _SMALLEST <= value <= _LARGEST:
-        raise BadInput(
-            f"{name} is not a positive decimal number of a sensible size",
-            allowed="a number written like 1 or 0.5 or 1e-6, from 1e-30 to 1000000",
-            remedy=f"correct {name}",
-        )
-    return value
-
-
-def parse_rho_nano(text: str, up: bool) -> int:
-    """rho as text to integer nano-rho, rounded up (a charge) or down (a cap)."""
-    value = parse_decimal(text, "rho") * NANO
-    return int(value.to_integral_value(rounding=ROUND_CEILING if up else ROUND_FLOOR))
-
-
-def _parse_delta(delta: str) -> float:
-    value = float(parse_decimal(delta, "delta"))
-    if not 0.0 < value < 1.0:
-        raise BadInput("delta is not a probability", allowed="0 < delta < 1", remedy="correct delta")
-    return value
-
-
-def _offset(order: int, delta: float) -> float:
-    """What the conversion adds to R(a) at this order."""
-    return math.log1p(-1.0 / order) - math.log(delta * order) / (order - 1)
-
-
-def epsilon_at(curve: Curve, delta: str) -> str:
-    """Epsilon at delta for a curve; decimal string with six digits, rounded up. Never negative."""
-    probability = _parse_delta(delta)
-    best = min(value / NANO + _offset(order, probability) for order, value in zip(ORDERS, curve, strict=True))
-    rounded = Decimal(max(0.0, best + _SLACK)).quantize(_DIGITS, rounding=ROUND_CEILING)
-    return format(rounded.normalize(), "f")
-
-
-def compile_cap(epsilon: str, delta: str) -> Cap:
-    """Compile an (epsilon, delta) cap to (rho, omega), downwards.
-
-    omega is the order at which the cap's own conversion is tightest; rho is then the largest zCDP
-    parameter with epsilon(delta) <= epsilon. Raises BadInput where no order of the grid can promise it.
+    Attributes:
+        epsilon: from the Renyi curve; always there.
+        gaussian: by the exact Gaussian conversion, or "" where that has no number.
+        delta: the whole probability of failure, mass included.
     """
-    target, probability = float(parse_decimal(epsilon, "epsilon")), _parse_delta(delta)
-    rho, omega = max(((target - _SLACK - _offset(a, probability)) / a, a) for a in ORDERS)
-    rho_nano = math.floor(rho * NANO)
-    if rho_nano <= 0:
+
+    epsilon: str
+    gaussian: str
+    delta: str
+
+    @property
+    def smallest(self) -> str:
+        """The smaller of the two; both are promises about the same cost."""
+        return min(self.epsilon, self.gaussian or self.epsilon, key=Decimal)
+
+
+def _rest(cost: Cost, delta: str) -> Decimal:
+    rest = _WIDE.subtract(parse_delta(delta), _WIDE.divide(Decimal(cost.delta), Decimal(ATTO)))
+    if rest <= 0:
         raise BadInput(
-            f"epsilon {epsilon} at delta {delta} leaves no room for any mechanism",
-            allowed="a larger epsilon, or a larger delta",
-            remedy="state the budget as rho if it must be this small",
+            "The failure probabilities of entrusted libraries use up the whole delta",
+            allowed=f"a delta above {Decimal(cost.delta) / ATTO:e}",
+            remedy="state the loss at a larger delta",
         )
-    return Cap(rho_nano, omega)
+    return rest
+
+
+def _text(value: Decimal) -> str:
+    return format(value.quantize(_DIGITS, context=_WIDE).normalize(_WIDE), "f")
+
+
+def epsilon_at(cost: Cost, delta: str, omega: int = ORDERS[-1]) -> str:
+    """Epsilon at delta from the curve up to order omega; decimal string, six digits, rounded up, >= 0.
+
+    Raises BadInput where the mass of entrusted libraries leaves nothing of delta.
+    """
+    rest = _rest(cost, delta)
+    best = min(
+        _WIDE.add(_WIDE.divide(Decimal(value), Decimal(NANO)), offset(order, rest))
+        for order, value in zip(ORDERS, cost.rdp, strict=True)
+        if order <= omega
+    )
+    return _text(max(Decimal(0), best))
+
+
+def epsilon_of_cap(cap: Cap, delta: str) -> str:
+    """Epsilon at delta that a scope with this cap promises, whatever happens in it."""
+    line = tuple(order * cap.rho for order in ORDERS)
+    return epsilon_at(Cost(line, cap.delta), delta, cap.omega)
+
+
+def gaussian_epsilon_at(cost: Cost, delta: str) -> str:
+    """Epsilon at delta by the exact Gaussian-DP conversion, rounded up.
+
+    "" if some event has no mu, or the sum is too large for the conversion.
+    """
+    if cost.undominated:
+        return ""
+    micro = gaussian_epsilon_micro(cost.mu2, _rest(cost, delta))
+    return "" if micro is None else _text(Decimal(micro) / MICRO)
+
+
+def state(cost: Cost, delta: str) -> Statement:
+    """Both statements of a cost."""
+    return Statement(epsilon_at(cost, delta), gaussian_epsilon_at(cost, delta), delta)

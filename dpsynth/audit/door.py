@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from dpsynth.accounting.cost import Cost
 from dpsynth.accounting.events import Event
 from dpsynth.core.curator import Curator
 from dpsynth.core.domain import Clique, Domain
@@ -96,5 +97,5 @@ class SurrogateDoor(Protocol):
         Every table of one door is bounded with the same key, so that neighbours stay neighbours.
         """
 
-    def open(self, table: Any, rho_nano: int) -> SurrogateRun:
-        """A witnessed run with ``rho_nano`` to spend."""
+    def open(self, table: Any, cost: Cost) -> SurrogateRun:
+        """A witnessed run with ``cost`` to spend."""

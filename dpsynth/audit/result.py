@@ -5,7 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any, Literal
+
+from dpsynth.accounting.cost import Cost
+from dpsynth.accounting.curves import NANO, zcdp_curve
 
 __all__ = ["CheckResult", "Claim", "EvidenceClass", "Outcome"]
 
@@ -16,11 +20,24 @@ EvidenceClass = Literal["A", "B"]
 
 @dataclass(frozen=True)
 class Claim:
-    """What the release promises: zCDP in nano-rho, and epsilon at delta as decimal strings."""
+    """What the release promises.
+
+    Attributes:
+        rho_nano: zCDP, nano-rho.
+        epsilon, delta: from its curve, decimal strings.
+        mu2_nano: sum of mu squared that was reserved with it, nano-units, or None.
+    """
 
     rho_nano: int
     epsilon: str
     delta: str
+    mu2_nano: int | None = None
+
+    @property
+    def cost(self) -> Cost:
+        """What a run may spend under this claim."""
+        curve = zcdp_curve(Fraction(self.rho_nano, NANO))
+        return Cost(curve, mu2=self.mu2_nano or 0, undominated=int(self.mu2_nano is None))
 
 
 @dataclass(frozen=True)

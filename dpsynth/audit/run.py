@@ -62,7 +62,7 @@ def _fit(
     rng: np.random.Generator,
 ) -> SurrogateRun:
     # Each fit has its own table, so that a run's reads are its own.
-    run = door.open(door.table(rows.codes, rows.units), claim.rho_nano)
+    run = door.open(door.table(rows.codes, rows.units), claim.cost)
     plan = synthesizer.plan(door.domain, claim.rho_nano, cells)
     # Sampling is part of the pipeline: a model that still reads rows then is caught by the same count.
     synthesizer.fit(plan, run.curator).sample(len(rows.units), rng)

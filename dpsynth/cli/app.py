@@ -8,7 +8,19 @@ from typing import Annotated
 import typer
 
 from dpsynth import __version__
-from dpsynth.cli import datasets, decisions, demo, ledger, people, policies, requests, verify, worker
+from dpsynth.cli import (
+    budgets,
+    datasets,
+    decisions,
+    demo,
+    ledger,
+    people,
+    policies,
+    requests,
+    verify,
+    worker,
+)
+from dpsynth.cli import db as database_commands
 from dpsynth.cli.session import Session
 
 __all__ = ["app"]
@@ -27,6 +39,8 @@ app.add_typer(datasets.app, name="dataset")
 app.add_typer(requests.app, name="request")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(people.app, name="people")
+app.add_typer(budgets.app, name="budget")
+app.add_typer(database_commands.app, name="db")
 app.command("demo")(demo.demo)
 app.command("run")(worker.run)
 app.command("audit")(decisions.audit)
@@ -51,11 +65,27 @@ def root(
     person: Annotated[
         str | None, typer.Option("--as", envvar="DPSYNTH_USER", help="Id of the acting person.")
     ] = None,
+    database: Annotated[
+        str,
+        typer.Option(
+            envvar="DPSYNTH_DATABASE",
+            show_default=False,
+            help="PostgreSQL URL for teams; default SQLite in the state directory.",
+        ),
+    ] = "",
+    checkpoints: Annotated[
+        str,
+        typer.Option(
+            envvar="DPSYNTH_CHECKPOINTS",
+            show_default=False,
+            help="Where signed checkpoints are kept outside: dir:PATH or git:PATH, separated by commas.",
+        ),
+    ] = "",
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """Remember where the state lies and who acts; without a command, show the help."""
-    context.obj = Session(state, person)
+    context.obj = Session(state, person, database, checkpoints)
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dpsynth.cli.output import columns, emit
-from dpsynth.cli.session import AsJson, session
+from dpsynth.cli.session import AsJson, checked_text, session
 
 if TYPE_CHECKING:
     from dpsynth.service import DatasetInfo
@@ -25,6 +25,7 @@ def _json(info: DatasetInfo) -> dict[str, Any]:
         "title": policy.title,
         "policy": {"id": policy.id, "version": policy.version, "sha256": info.policy_sha256},
         "registered": info.registered,
+        "pending": info.pending,
     }
 
 
@@ -33,16 +34,22 @@ def register(
     context: typer.Context,
     policy: Annotated[Path, typer.Argument(help="The policy file (YAML).")],
     source: Annotated[Path, typer.Argument(help="The sensitive file (CSV or Parquet, as the policy says).")],
+    reason: Annotated[str, typer.Option(help="Why, where a new version loosens the policy.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Check a sensitive file against its policy and register it. For data owners."""
+    """Check a sensitive file against its policy and register it, or a new version of it. For data owners.
+
+    Budgets continue. What only tightens is in force at once; what loosens waits for a compliance officer.
+    """
     here = session(context)
-    info = here.platform().register_dataset(here.actor(), policy, source)
-    emit(
-        as_json,
-        _json(info),
-        [f"Registered {info.dataset_id} under policy {info.policy.id} {info.policy.version}."],
-    )
+    info = here.platform().register_dataset(here.actor(), policy, source, checked_text("reason", reason))
+    said = f"Registered {info.dataset_id} under policy {info.policy.id} {info.policy.version}."
+    if info.pending:
+        said = (
+            f"Proposed as {info.pending}: it loosens the policy, so a compliance officer must agree with "
+            f"`dpsynth policy approve {info.pending}`. Until then version {info.policy.version} is in force."
+        )
+    emit(as_json, _json(info), [said])
 
 
 @app.command("list")

@@ -53,7 +53,7 @@ def demo(
     with _advice_when_spent(here):
         view = _submit(narrator, platform, dataset, synthesizer, epsilon)
     with StageBars(on_stderr=as_json) as bars:
-        view = walk.follow(platform, here.state, view.id, bars.enter)
+        view = walk.follow(platform, here.state, view.id, bars.enter, here.environment)
     dossier = walk.require_publishable(platform, view)
     bundle = _release(narrator, platform, dossier)
     document, lines = _ending(here, platform, view, dossier, bundle)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -56,21 +57,29 @@ def ensure_people(platform: Platform) -> None:
             platform.add_person(person_id, name, (role,))
 
 
-def follow(platform: Platform, state: Path, request_id: str, on_stage: Callable[[str], None]) -> RequestView:
+def follow(
+    platform: Platform,
+    state: Path,
+    request_id: str,
+    on_stage: Callable[[str], None],
+    environment: Mapping[str, str] | None = None,
+) -> RequestView:
     """Start workers, each a process of its own, until the request has run; report each stage as it is seen.
 
     A worker takes the oldest request of the queue, so one that an earlier demo left behind runs first.
+    ``environment`` names the worker's database and sinks; an address may hold a password, so it is no word
+    of the command.
     Raises RunFailed when a worker ends with an error or the run fails.
     """
     with tempfile.TemporaryFile() as complaints:
-        worker = _start_worker(state, complaints)
+        worker = _start_worker(state, complaints, environment or {})
         try:
             while (view := platform.request(REQUESTER, request_id)).state in {"queued", "running"}:
                 on_stage(view.stage)
                 if worker.poll() is not None:
                     _require_success(worker, complaints)
                     if view.state == "queued":
-                        worker = _start_worker(state, complaints)
+                        worker = _start_worker(state, complaints, environment or {})
                 time.sleep(_POLL_SECONDS)
             worker.wait()
         except BaseException:
@@ -84,7 +93,9 @@ def follow(platform: Platform, state: Path, request_id: str, on_stage: Callable[
     return view
 
 
-def _start_worker(state: Path, complaints: IO[bytes]) -> subprocess.Popen[bytes]:
+def _start_worker(
+    state: Path, complaints: IO[bytes], environment: Mapping[str, str]
+) -> subprocess.Popen[bytes]:
     command = [
         sys.executable,
         "-m",
@@ -96,7 +107,9 @@ def _start_worker(state: Path, complaints: IO[bytes]) -> subprocess.Popen[bytes]
         "--worker",
         "demo",
     ]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=complaints)
+    return subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=complaints, env={**os.environ, **environment}
+    )
 
 
 def _require_success(worker: subprocess.Popen[bytes], complaints: IO[bytes]) -> None:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dpsynth.cli.output import emit
-from dpsynth.cli.session import AsJson
+from dpsynth.cli.session import AsJson, session
 
 if TYPE_CHECKING:
     from dpsynth.policy.model import Cap, Policy
 
-__all__ = ["app", "check", "diff", "schema"]
+__all__ = ["app", "approve", "changes", "check", "diff", "schema"]
 
 app = typer.Typer(help="Check and compare policy files.")
 _File = Annotated[Path, typer.Argument(help="A policy file (YAML).")]
@@ -60,9 +60,39 @@ def schema(as_json: AsJson = False) -> None:
 @app.command()
 def diff(old: _File, new: _File, as_json: AsJson = False) -> None:
     """Say in plain words what changes from OLD to NEW, and whether people are protected less."""
-    from dpsynth.policy.diff import diff_policies
     from dpsynth.policy.loader import load_policy
+    from dpsynth.service.changes import changes_between
 
-    changes = diff_policies(load_policy(old), load_policy(new))
+    changes = changes_between(load_policy(old), load_policy(new))
     lines = [change.text for change in changes] or ["The two policies say the same."]
     emit(as_json, {"changes": [asdict(change) for change in changes]}, lines)
+
+
+@app.command()
+def changes(context: typer.Context, as_json: AsJson = False) -> None:
+    """List proposed versions of registered policies, with what each changes in plain words."""
+    found = session(context).platform().policy_changes()
+    lines = []
+    for one in found:
+        lines.append(
+            f"{one.id}  {one.dataset_id}  {one.state}, by {one.proposer} at {one.proposed}: {one.reason}"
+        )
+        lines += [f"    {line}" for line in one.lines]
+    emit(as_json, {"changes": [asdict(one) for one in found]}, lines or ["(none)"])
+
+
+@app.command()
+def approve(
+    context: typer.Context,
+    change: Annotated[str, typer.Argument(help="Id of a proposed version.")],
+    as_json: AsJson = False,
+) -> None:
+    """Put a proposed version in force. For compliance officers; never by its proposer."""
+    here = session(context)
+    info = here.platform().approve_change(here.actor(), change)
+    document = {"dataset_id": info.dataset_id, "version": info.policy.version, "sha256": info.policy_sha256}
+    emit(
+        as_json,
+        document,
+        [f"Policy {info.policy.id} {info.policy.version} is in force. What is spent stays."],
+    )

@@ -32,6 +32,7 @@ def request_lines(view: RequestView) -> list[str]:
     ]
     lines += [f"decision   {one.person} ({one.role}): {one.decision}, {one.reason}" for one in view.decisions]
     optional = {
+        "partition ": view.partition,
         "waits for ": ", ".join(view.waiting_for),
         "audit     ": view.verdict,
         "dossier   ": view.dossier_sha256,
@@ -60,6 +61,7 @@ def submit(
     delta: _Number = None,
     rho: _Number = None,
     key: Annotated[str, typer.Option(help="Same key and same request: same answer, one charge.")] = "",
+    partition: Annotated[str, typer.Option(help="One value of the policy's partition column.")] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say the price; hold nothing.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -75,6 +77,7 @@ def submit(
         delta=delta,
         rho=rho,
         key=checked_text("key", key),
+        partition=checked_text("partition", partition),
     )
     here = session(context)
     actor, platform = here.actor(), here.platform()

@@ -28,17 +28,26 @@ class Session:
     Attributes:
         state: the state directory.
         person: id of the acting person, or None.
+        database: URL of a PostgreSQL server, or "" for SQLite in the state directory.
+        checkpoints: sinks outside, as ``dir:PATH`` or ``git:PATH``, separated by commas.
     """
 
     state: Path
     person: str | None
+    database: str = ""
+    checkpoints: str = ""
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The same database and sinks, for a process of its own."""
+        return {"DPSYNTH_DATABASE": self.database, "DPSYNTH_CHECKPOINTS": self.checkpoints}
 
     def platform(self) -> Platform:
         """The platform on this state. Raises BadInput when the directory cannot be used."""
         from dpsynth.service import Platform  # heavy: only the commands that need it pay for it
 
         try:
-            return Platform.open(self.state)
+            return Platform.open(self.state, database=self.database, checkpoints=self.checkpoints)
         except OSError as error:
             reason = error.strerror or "input or output failed"
             raise BadInput(

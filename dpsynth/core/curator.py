@@ -83,6 +83,7 @@ class Plan:
         rho_nano: the most it may spend, nano-rho.
         steps: one plain line per planned step, for people.
         options: public parameters, JSON values.
+        choices_nano: the most of ``rho_nano`` that goes into private choices; None if that is not known.
         least_spent: fraction of ``rho_nano`` that the run is promised to use at least (0..1).
         why_less: the reason when ``least_spent`` is below 0.99, else empty.
     """
@@ -92,6 +93,7 @@ class Plan:
     rho_nano: int
     steps: tuple[str, ...]
     options: Mapping[str, int | str]
+    choices_nano: int | None = None
     least_spent: float = 0.99
     why_less: str = ""
 

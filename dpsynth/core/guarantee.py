@@ -16,7 +16,9 @@ class Guarantee:
 
     Attributes:
         rho_nano: zCDP charge, nano-rho (1e-9), rounded up.
-        epsilon: epsilon at ``delta``, decimal string, rounded up.
+        epsilon: epsilon at ``delta`` from the Renyi curve, decimal string, rounded up.
+        mu2_nano: sum of mu squared, nano-units, rounded up; None unless every event is Gaussian-dominated.
+        gaussian_epsilon: epsilon at ``delta`` by the exact Gaussian conversion, rounded up; "" without mu.
         delta: decimal string.
         unit: the privacy unit and neighbouring relation.
         accountant: how epsilon was computed from the events.
@@ -25,6 +27,8 @@ class Guarantee:
 
     rho_nano: int
     epsilon: str
+    mu2_nano: int | None
+    gaussian_epsilon: str
     delta: str
     unit: PrivacyUnit
     accountant: str

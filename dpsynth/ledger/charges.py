@@ -1,205 +1,234 @@
-"""Charges and their states: reserve, commit, settle; release and forfeit. No path lowers what is spent."""
+"""Charges and their states: reserve, commit, settle; release and forfeit. No path lowers what is spent.
+
+(none) -> RESERVED -> COMMITTED -> SETTLED
+             |            |
+          RELEASED     FORFEITED        RELEASED: 0 spent; FORFEITED: all spent
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, delete, select, update
 
-from dpsynth.accounting.curves import Curve, add, fits, rho_of, zero
-from dpsynth.core.errors import BudgetExceeded, Conflict, IntegrityError
+from dpsynth.accounting.cost import Cost
+from dpsynth.accounting.gate import fits
+from dpsynth.core.canonical import sha256_hex
+from dpsynth.core.errors import Conflict, IntegrityError
+from dpsynth.ledger.attempts import give_back_attempt, use_attempt
 from dpsynth.ledger.chain import append
-from dpsynth.ledger.store import charges, scopes
+from dpsynth.ledger.refusal import no_room
+from dpsynth.ledger.schema import charges, leases
+from dpsynth.ledger.scopes import (
+    WHOLE,
+    Amounts,
+    Balance,
+    balances,
+    cost_text,
+    text_cost,
+    write_amounts,
+)
 
 __all__ = [
-    "Balance",
-    "Scope",
-    "balances",
-    "charge_state",
+    "Charge",
+    "Hold",
+    "charge",
+    "check_room",
     "commit",
+    "expired",
     "extend_lease",
     "forfeit",
-    "expired",
-    "open_scope",
+    "lease_seal",
     "release",
     "reserve",
     "settle",
 ]
 
-HELD = ("RESERVED",)
-SPENT = ("COMMITTED", "SETTLED", "FORFEITED")
+
+@dataclass(frozen=True)
+class Hold:
+    """What a reservation asks for.
+
+    Attributes:
+        key: idempotency key.
+        payload_sha256: digest of everything that was asked under this key.
+        scopes: ids of all scopes that it touches; a refusal names the first that has no room.
+        cost: what it may cost at most.
+        part: WHOLE, or one part (see scopes.part_of) whose people it concerns.
+        attempt: counter that it uses one attempt of, or "".
+        attempts_allowed: the most that the counter may show.
+    """
+
+    key: str
+    payload_sha256: str
+    scopes: Sequence[str]
+    cost: Cost
+    part: str = WHOLE
+    attempt: str = ""
+    attempts_allowed: int = 0
 
 
 @dataclass(frozen=True)
-class Scope:
-    """A budget that charges count against. rho_cap in nano-rho; orders above omega are not gated."""
+class Charge:
+    """A charge as it stands; ``state`` is ABSENT when there is none."""
 
-    id: str
-    kind: str
-    title: str
-    rho_cap: int
-    omega: int
-    policy_sha256: str
-
-
-@dataclass(frozen=True)
-class Balance:
-    """What a scope has spent and holds: Renyi curves, and of the spent part what was forfeited."""
-
-    scope: Scope
-    spent: Curve
-    held: Curve
-    forfeited: Curve
-
-    def rho(self, which: str) -> int:
-        """``spent``, ``held`` or ``forfeited`` as the smallest nano-rho line above the curve."""
-        curve: Curve = getattr(self, which)
-        return rho_of(curve, self.scope.omega)
+    key: str
+    state: str
+    cost: Cost | None = None
+    scopes: tuple[str, ...] = ()
+    part: str = WHOLE
+    reason: str = ""
 
 
-def open_scope(connection: Connection, scope: Scope) -> None:
-    """Create a scope, or check that it is the one that is there. A different cap is a conflict."""
-    row = connection.execute(select(scopes).where(scopes.c.id == scope.id)).first()
-    if row is None:
-        connection.execute(scopes.insert().values(**scope.__dict__))
-        append(connection, "scope", id=scope.id, rho_cap=str(scope.rho_cap), omega=scope.omega)
-    elif (row.rho_cap, row.omega) != (scope.rho_cap, scope.omega):
-        raise Conflict(
-            f"Scope {scope.id} exists with another cap",
-            allowed="the cap it was opened with; budgets are for life and never reset",
-            remedy="keep the cap, or have a new policy version approved",
-        )
+def charge(connection: Connection, key: str) -> Charge:
+    """The charge with this key."""
+    row = connection.execute(select(charges).where(charges.c.key == key)).first()
+    return Charge(key, "ABSENT") if row is None else _charge(row)
 
 
-def balances(connection: Connection, ids: Sequence[str] | None = None) -> list[Balance]:
-    """Balances, computed from the charges themselves, in order of scope id."""
-    found = [Scope(**row._mapping) for row in connection.execute(select(scopes).order_by(scopes.c.id))]
-    rows = connection.execute(select(charges)).all()
-    return [_balance(scope, rows) for scope in found if ids is None or scope.id in ids]
+def _charge(row: Row[tuple[object, ...]]) -> Charge:
+    names = tuple(json.loads(row.scopes))
+    return Charge(row.key, row.state, text_cost(row.cost), names, row.part, row.reason)
 
 
-def _balance(scope: Scope, rows: Sequence[Row[tuple[object, ...]]]) -> Balance:
-    spent = held = forfeited = zero()
-    for row in rows:
-        if scope.id not in json.loads(row.scopes):
-            continue
-        curve: Curve = tuple(int(value) for value in json.loads(row.curve))
-        spent = add(spent, curve) if row.state in SPENT else spent
-        held = add(held, curve) if row.state in HELD else held
-        forfeited = add(forfeited, curve) if row.state == "FORFEITED" else forfeited
-    return Balance(scope, spent, held, forfeited)
-
-
-def reserve(
-    connection: Connection,
-    key: str,
-    payload_sha256: str,
-    scope_ids: Sequence[str],
-    curve: Curve,
-    lease_until: int,
-) -> bool:
+def reserve(connection: Connection, hold: Hold, lease_until: int) -> bool:
     """Hold a charge in every scope it touches, or in none.
 
     Returns True when the hold is new, False when the same key and payload was held before.
-    Raises Conflict for the same key with another payload, BudgetExceeded when a scope has no room.
+    Raises Conflict for the same key with another payload, PolicyRefusal when no attempt is left,
+    BudgetExceeded when a scope has no room.
     """
-    row = connection.execute(select(charges).where(charges.c.key == key)).first()
+    row = connection.execute(select(charges).where(charges.c.key == hold.key)).first()
     if row is not None:
-        if row.payload_sha256 != payload_sha256:
+        if row.payload_sha256 != hold.payload_sha256:
             raise Conflict(
                 "This idempotency key was used for a different request",
                 allowed="one key per request",
                 remedy="send the request again with a new key",
             )
         return False
-    touched = balances(connection, scope_ids)
-    if {balance.scope.id for balance in touched} != set(scope_ids):
-        raise IntegrityError("A charge names a scope that does not exist", remedy="register the dataset")
-    for balance in touched:
-        check_room(balance, curve)
-    connection.execute(
-        charges.insert().values(
-            key=key,
-            payload_sha256=payload_sha256,
-            scopes=json.dumps(sorted(scope_ids)),
-            curve=json.dumps([str(value) for value in curve]),
-            rho=rho_of(curve),
-            state="RESERVED",
-            lease_until=lease_until,
-            reason="",
-        )
-    )
-    append(connection, "reserve", charge=key, scopes=sorted(scope_ids), curve=[str(value) for value in curve])
+    use_attempt(connection, hold.attempt, hold.attempts_allowed)
+    for balance in _touched(connection, hold.scopes):
+        check_room(balance, hold.cost, hold.part)
+        _add(connection, balance, hold.part, held=hold.cost)
+    _record(connection, hold)
+    _write_lease(connection, hold.key, lease_until)
     return True
 
 
-def check_room(balance: Balance, curve: Curve) -> None:
-    """Raises BudgetExceeded when the curve does not fit beside what is spent and held."""
-    scope = balance.scope
-    taken = add(balance.spent, balance.held)
-    if fits(taken, curve, scope.rho_cap, scope.omega):
-        return
-    left = max(0, scope.rho_cap - rho_of(taken, scope.omega))
-    raise BudgetExceeded(
-        f"{scope.title}: this request needs rho {rho_of(curve, scope.omega) / 1e9:.6f}, "
-        f"and rho {left / 1e9:.6f} of {scope.rho_cap / 1e9:.6f} is left",
-        allowed="requests that fit in what is left; the budget is for life and is never refilled",
-        remedy="ask for a smaller epsilon, use a release that is published already (that costs nothing), "
-        "or ask the data owner for a new policy version",
+def _record(connection: Connection, hold: Hold) -> None:
+    names, cost = sorted(set(hold.scopes)), cost_text(hold.cost)
+    told = {"payload_sha256": hold.payload_sha256, "part": hold.part, "attempt": hold.attempt}
+    connection.execute(
+        charges.insert().values(
+            key=hold.key, scopes=json.dumps(names), cost=cost, state="RESERVED", reason="", **told
+        )
     )
+    append(connection, "reserve", charge=hold.key, scopes=names, cost=json.loads(cost), **told)
 
 
-def _move(connection: Connection, key: str, before: Sequence[str], after: str, reason: str = "") -> None:
-    row = connection.execute(select(charges.c.state).where(charges.c.key == key)).first()
-    state = row.state if row is not None else "ABSENT"
-    if state not in before:
+def _touched(connection: Connection, ids: Sequence[str]) -> list[Balance]:
+    """Balances of these scopes, locked in order of id, given in the order asked for."""
+    touched = {balance.scope.id: balance for balance in balances(connection, ids, lock=True)}
+    if set(touched) != set(ids):
+        raise IntegrityError("A charge names a scope that does not exist", remedy="register the dataset")
+    return [touched[name] for name in dict.fromkeys(ids)]
+
+
+def _add(connection: Connection, balance: Balance, part: str, **costs: Cost) -> None:
+    """Add costs to one part of a scope, by the names of its amounts."""
+    before = balance.parts.get(part)
+    old = before or Amounts()
+    after = replace(old, **{name: getattr(old, name) + cost for name, cost in costs.items()})
+    write_amounts(connection, balance.scope.id, part, after, new=before is None)
+
+
+def check_room(balance: Balance, cost: Cost, part: str = WHOLE) -> None:
+    """Raises BudgetExceeded when the cost does not fit beside what is spent and held."""
+    taken = balance.taken_beside(part)
+    if not fits(taken, cost, balance.scope.cap):
+        raise no_room(balance.scope, taken, cost)
+
+
+def _move(connection: Connection, key: str, before: str, after: str, reason: str = "") -> Charge:
+    found = charge(connection, key)
+    if found.state != before:
         raise Conflict(
-            f"Charge {key} is {state} and cannot become {after}",
-            allowed=" or ".join(before) + f" before {after}",
+            f"Charge {key} is {found.state} and cannot become {after}",
+            allowed=f"{before} before {after}",
             remedy="nothing was changed; look at the ledger",
         )
     connection.execute(update(charges).where(charges.c.key == key).values(state=after, reason=reason))
-    append(connection, after.lower(), charge=key, reason=reason)
+    return found
 
 
 def commit(connection: Connection, key: str, lease_until: int) -> None:
     """Spend the charge, before the source is opened. From here there is no way back."""
-    _move(connection, key, ["RESERVED"], "COMMITTED")
+    found = _move(connection, key, "RESERVED", "COMMITTED")
+    for balance, cost in _amounts(connection, found):
+        _take_hold(connection, balance, found.part, cost, spent=cost)
+    append(connection, "committed", charge=key, reason="")
     extend_lease(connection, key, lease_until)
 
 
 def settle(connection: Connection, key: str, events: list[dict[str, object]]) -> None:
     """The output is stored. No refund, even if less was used. The events go into the chain."""
-    _move(connection, key, ["COMMITTED"], "SETTLED")
-    append(connection, "events", charge=key, events=events)
+    _move(connection, key, "COMMITTED", "SETTLED")
+    append(connection, "settled", charge=key, reason="", events=events)
+    connection.execute(delete(leases).where(leases.c.charge == key))
 
 
 def release(connection: Connection, key: str, reason: str) -> None:
-    """Give a hold back. Only possible before commit."""
-    _move(connection, key, ["RESERVED"], "RELEASED", reason)
+    """Give a hold back, and the attempt it used. Only possible before commit."""
+    found = _move(connection, key, "RESERVED", "RELEASED", reason)
+    for balance, cost in _amounts(connection, found):
+        _take_hold(connection, balance, found.part, cost)
+    row = connection.execute(select(charges.c.attempt).where(charges.c.key == key)).one()
+    give_back_attempt(connection, row.attempt)
+    append(connection, "released", charge=key, reason=reason)
+    connection.execute(delete(leases).where(leases.c.charge == key))
 
 
 def forfeit(connection: Connection, key: str, reason: str) -> None:
     """The run ended without an output after commit: everything stays spent."""
-    _move(connection, key, ["COMMITTED"], "FORFEITED", reason)
+    found = _move(connection, key, "COMMITTED", "FORFEITED", reason)
+    for balance, cost in _amounts(connection, found):
+        _add(connection, balance, found.part, forfeited=cost)
+    append(connection, "forfeited", charge=key, reason=reason)
+    connection.execute(delete(leases).where(leases.c.charge == key))
+
+
+def _amounts(connection: Connection, found: Charge) -> list[tuple[Balance, Cost]]:
+    assert found.cost is not None  # noqa: S101 - a charge that moved was read from its row
+    return [(balance, found.cost) for balance in _touched(connection, found.scopes)]
+
+
+def _take_hold(connection: Connection, balance: Balance, part: str, cost: Cost, **more: Cost) -> None:
+    """Lower what is held by a cost that was held before, and add to other amounts. Never lowers spent."""
+    old = balance.parts[part]
+    added = {name: getattr(old, name) + value for name, value in more.items()}
+    after = replace(old, held=old.held - cost, **added)
+    write_amounts(connection, balance.scope.id, part, after, new=False)
+
+
+def lease_seal(key: str, until: int) -> str:
+    """Digest that shows a lease changed by accident; leases are no part of the chain."""
+    return sha256_hex(f"{key}|{until}".encode())[:16]
+
+
+def _write_lease(connection: Connection, key: str, until: int) -> None:
+    connection.execute(leases.insert().values(charge=key, until=until, seal=lease_seal(key, until)))
 
 
 def extend_lease(connection: Connection, key: str, lease_until: int) -> None:
-    """A living worker keeps its charge."""
-    connection.execute(update(charges).where(charges.c.key == key).values(lease_until=lease_until))
+    """A living worker keeps its charge; one that ended has no lease to extend."""
+    values = {"until": lease_until, "seal": lease_seal(key, lease_until)}
+    connection.execute(update(leases).where(leases.c.charge == key).values(**values))
 
 
-def charge_state(connection: Connection, key: str) -> str:
-    """State of a charge, or ABSENT."""
-    row = connection.execute(select(charges.c.state).where(charges.c.key == key)).first()
-    return str(row.state) if row is not None else "ABSENT"
-
-
-def expired(connection: Connection, now: int) -> list[tuple[str, str]]:
-    """(key, state) of charges whose lease ended: held ones to release, committed ones to forfeit."""
-    query = select(charges.c.key, charges.c.state).where(
-        charges.c.state.in_(["RESERVED", "COMMITTED"]), charges.c.lease_until < now
-    )
-    return [(row.key, row.state) for row in connection.execute(query)]
+def expired(connection: Connection, now: int) -> list[Charge]:
+    """Charges whose lease ended: held ones to release, committed ones to forfeit."""
+    query = select(charges).join(leases, leases.c.charge == charges.c.key).where(leases.c.until < now)
+    return [_charge(row) for row in connection.execute(query.order_by(charges.c.key))]

@@ -1,17 +1,28 @@
-"""Replay: the chain, read as a history, must be a legal one and must give the tables as they are."""
+"""Replay: the chain, read as a history, must be a legal one and must give the tables exactly as they are."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Table, select
 
+from dpsynth.accounting.cost import cost_from_json
+from dpsynth.accounting.gate import Cap
+from dpsynth.core.canonical import canonical_bytes
+from dpsynth.core.errors import IntegrityError
 from dpsynth.ledger.chain import Entry, read_chain
-from dpsynth.ledger.store import charges, scopes
+from dpsynth.ledger.charges import lease_seal
+from dpsynth.ledger.schema import attempts, charges, leases, scopes
+from dpsynth.ledger.schema import balances as balance_table
+from dpsynth.ledger.scopes import APPROVERS_TO_LOOSEN, WHOLE, Amounts, cost_text, loosens
 
 __all__ = ["replay"]
+
+Fail = Callable[[str], None]
+Row = dict[str, Any]
 
 _BEFORE = {
     "reserve": "ABSENT",
@@ -20,44 +31,142 @@ _BEFORE = {
     "settled": "COMMITTED",
     "forfeited": "COMMITTED",
 }
+_NUMBERS = ("rho_cap", "omega", "delta_cap")
 
 
 class _History:
-    """What the chain says, folded up; every illegal step is reported."""
+    """What the chain says, folded up into the rows that the tables must hold."""
 
-    def __init__(self, fail: Callable[[str], None]) -> None:
+    def __init__(self, fail: Fail) -> None:
         self.fail = fail
-        self.states: dict[str, str] = {}
-        self.amounts: dict[str, tuple[list[str], list[str]]] = {}
-        self.caps: dict[str, tuple[int, int]] = {}
+        self.scopes: dict[str, Row] = {}
+        self.charges: dict[str, Row] = {}
+        self.amounts: dict[tuple[str, str], Amounts] = {}
+        self.attempts: dict[str, int] = {}
 
     def add(self, entry: Entry) -> None:
-        body = entry.body
+        """Take one entry into account; every illegal step is reported."""
         if entry.kind == "scope":
-            if body["id"] in self.caps:
-                self.fail(f"Entry {entry.seq} opens a scope for the second time")
-            self.caps[body["id"]] = (int(body["rho_cap"]), body["omega"])
+            self._open(entry)
+        elif entry.kind == "cap":
+            self._recap(entry)
         elif entry.kind in _BEFORE:
-            self._move(entry, body)
+            self._move(entry)
 
-    def _move(self, entry: Entry, body: dict[str, Any]) -> None:
-        key = body["charge"]
-        if self.states.get(key, "ABSENT") != _BEFORE[entry.kind]:
+    def _open(self, entry: Entry) -> None:
+        name = entry.body["scope"]["id"]
+        if name in self.scopes:
+            self.fail(f"Entry {entry.seq} opens a scope for the second time")
+        self.scopes[name] = _with_numbers(entry.body["scope"])
+        self.amounts[name, WHOLE] = Amounts()
+
+    def _recap(self, entry: Entry) -> None:
+        body = {name: value for name, value in entry.body.items() if name != "approvers"}
+        old, new = self.scopes.get(body["id"]), _with_numbers(body)
+        enough = len(set(entry.body["approvers"])) >= APPROVERS_TO_LOOSEN
+        if old is None or (not enough and loosens(_cap(old), _cap(new))):
+            self.fail(f"Entry {entry.seq} changes a cap against the rules of the ledger")
+            return
+        old.update(new)
+
+    def _move(self, entry: Entry) -> None:
+        key, kind = entry.body["charge"], entry.kind
+        known = self.charges.get(key)
+        if (known["state"] if known else "ABSENT") != _BEFORE[kind]:
             self.fail(f"Entry {entry.seq} moves a charge against the rules of the ledger")
-        self.states[key] = "RESERVED" if entry.kind == "reserve" else entry.kind.upper()
-        if entry.kind == "reserve":
-            self.amounts[key] = (body["scopes"], body["curve"])
+            return
+        if kind == "reserve":
+            self._reserve(entry.body)
+        else:
+            self.charges[key].update(state=kind.upper(), reason=entry.body["reason"])
+        self._amounts(self.charges[key], kind)
+
+    def _reserve(self, body: Row) -> None:
+        self.charges[body["charge"]] = {
+            "key": body["charge"],
+            "payload_sha256": body["payload_sha256"],
+            "scopes": json.dumps(body["scopes"]),
+            "part": body["part"],
+            "attempt": body["attempt"],
+            "cost": canonical_bytes(body["cost"]).decode(),
+            "state": "RESERVED",
+            "reason": "",
+        }
+
+    def _amounts(self, charge: Row, kind: str) -> None:
+        cost = cost_from_json(json.loads(charge["cost"]))
+        if charge["attempt"] and kind in {"reserve", "released"}:
+            change = 1 if kind == "reserve" else -1
+            self.attempts[charge["attempt"]] = self.attempts.get(charge["attempt"], 0) + change
+        for scope in json.loads(charge["scopes"]):
+            old = self.amounts.get((scope, charge["part"]), Amounts())
+            self.amounts[scope, charge["part"]] = {
+                "reserve": lambda a: replace(a, held=a.held + cost),
+                "committed": lambda a: replace(a, held=a.held - cost, spent=a.spent + cost),
+                "released": lambda a: replace(a, held=a.held - cost),
+                "settled": lambda a: a,
+                "forfeited": lambda a: replace(a, forfeited=a.forfeited + cost),
+            }[kind](old)
 
 
-def replay(connection: Connection, fail: Callable[[str], None]) -> None:
-    """Check every step of the chain, and scopes and charges against it. Calls ``fail`` with a sentence."""
+def _with_numbers(body: Row) -> Row:
+    mu2 = body["mu2_cap"]
+    return {**body, **{name: int(body[name]) for name in _NUMBERS}, "mu2_cap": int(mu2) if mu2 else None}
+
+
+def _cap(row: Row) -> Cap:
+    return Cap(row["rho_cap"], row["omega"], row["delta_cap"], row["mu2_cap"])
+
+
+def _balance_rows(amounts: dict[tuple[str, str], Amounts]) -> list[Row]:
+    return [
+        {
+            "scope": scope,
+            "part": part,
+            **{name: cost_text(getattr(each, name)) for name in ("spent", "held", "forfeited")},
+        }
+        for (scope, part), each in amounts.items()
+    ]
+
+
+def replay(connection: Connection, fail: Fail) -> None:
+    """Check every step of the chain, and every column of the ledger's tables against it.
+
+    Calls ``fail`` with a sentence for each kind of difference.
+    """
     history = _History(fail)
-    for entry in read_chain(connection):
-        history.add(entry)
-    found = connection.execute(select(charges)).all()
-    if {row.key: row.state for row in found} != history.states:
-        fail("The states of the charges differ from the chain")
-    if {row.key: (json.loads(row.scopes), json.loads(row.curve)) for row in found} != history.amounts:
-        fail("The amounts of the charges differ from the chain")
-    if {row.id: (row.rho_cap, row.omega) for row in connection.execute(select(scopes))} != history.caps:
-        fail("The caps of the scopes differ from the chain")
+    try:
+        for entry in read_chain(connection):
+            history.add(entry)
+    except (KeyError, TypeError, ValueError, IntegrityError):
+        fail("An entry of the chain has an unknown form")
+        return
+    counters = [{"id": name, "used": used} for name, used in history.attempts.items()]
+    for table, words, rows in (
+        (charges, "The states or amounts of the charges", list(history.charges.values())),
+        (scopes, "The scopes or their caps", list(history.scopes.values())),
+        (balance_table, "The balances", _balance_rows(history.amounts)),
+        (attempts, "The counters of attempts", counters),
+    ):
+        if not _same(connection, table, rows):
+            fail(f"{words} differ from the chain")
+    _check_leases(connection, history, fail)
+
+
+def _same(connection: Connection, table: Table, rows: Iterable[Row]) -> bool:
+    key = [column.name for column in table.primary_key]
+
+    def ordered(values: Iterable[Row]) -> list[Row]:
+        return sorted(values, key=lambda row: [str(row[name]) for name in key])
+
+    stored = [dict(row._mapping) for row in connection.execute(select(table))]
+    return ordered(stored) == ordered(rows)
+
+
+def _check_leases(connection: Connection, history: _History, fail: Fail) -> None:
+    rows = connection.execute(select(leases)).all()
+    living = {key for key, row in history.charges.items() if row["state"] in {"RESERVED", "COMMITTED"}}
+    if {row.charge for row in rows} != living:
+        fail("The leases differ from the charges that have not ended")
+    if any(row.seal != lease_seal(row.charge, row.until) for row in rows):
+        fail("A lease was changed outside the ledger")

@@ -17,6 +17,7 @@ __all__ = [
     "less_is_looser",
     "members",
     "more_is_looser",
+    "stated",
     "step",
 ]
 
@@ -49,7 +50,7 @@ def change(key: str, old: object, new: object, effect: Effect, note: str = "") -
     before, after = _shown(old), _shown(new)
     words = key.replace("_", " ").replace(".", " ").removeprefix("budget ")
     tail = f" ({note})" if note else ""
-    return Change(key, before, after, effect, f"{words} {before} -> {after}: {effect}{tail}")
+    return Change(key, before, after, effect, f"{words} {before} to {after}: {effect}{tail}")
 
 
 def _shown(value: object) -> str:
@@ -92,6 +93,17 @@ def members(added: Effect, removed: Effect) -> Judge:
 
 def _as_set(value: object) -> set[object]:
     return set(value) if isinstance(value, Sequence) and not isinstance(value, str) else {value}
+
+
+def stated(added: Effect, removed: Effect) -> Judge:
+    """Judge of an optional value: the effect of stating it, and of stating it no more."""
+
+    def judge(old: object, new: object) -> Effect:
+        if old is None:
+            return added
+        return removed if new is None else "CHANGED"
+
+    return judge
 
 
 def step(loose: object, tight: object) -> Judge:

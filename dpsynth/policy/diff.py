@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from dpsynth.policy.capdiff import CAPS, Compiled, cap_changes
 from dpsynth.policy.change import (
     Change,
     Effect,
@@ -17,20 +18,14 @@ from dpsynth.policy.change import (
     less_is_looser,
     members,
     more_is_looser,
+    stated,
     step,
 )
 from dpsynth.policy.columndiff import column_changes
 from dpsynth.policy.fields import Part
-from dpsynth.policy.model import Cap, Policy, Synthesis
+from dpsynth.policy.model import Budget, Policy, Synthesis
 
 __all__ = ["Change", "Effect", "diff_policies"]
-
-
-def _id_column(old: object, new: object) -> Effect:
-    """Without an id column only single rows are protected, not people with all of their rows."""
-    if new is None:
-        return "LOOSER"
-    return "TIGHTER" if old is None else "CHANGED"
 
 
 def _always_looser(old: object, new: object) -> Effect:
@@ -38,10 +33,15 @@ def _always_looser(old: object, new: object) -> Effect:
 
 
 _JUDGES: dict[str, tuple[Judge, str]] = {
-    "privacy_unit.id_column": (_id_column, "without it only single rows are protected"),
+    "privacy_unit.id_column": (stated("TIGHTER", "LOOSER"), "without it only single rows are protected"),
     "privacy_unit.id_space": (_always_looser, "another id space starts a fresh lifetime budget"),
     "privacy_unit.max_rows_per_unit": (more_is_looser, "rows of each person that may be used"),
     "privacy_unit.adjacency": (step("add_remove", "replace_one"), "replace_one needs more noise"),
+    "privacy_unit.partition_column": (stated("LOOSER", "TIGHTER"), "people lie in other partitions"),
+    "budget.refresh": (
+        step("new_units_only", "none"),
+        "under new_units_only new people get a budget of their own",
+    ),
     "budget.report_delta": (more_is_looser, "chance for which the stated epsilon need not hold"),
     "budget.max_attempts_per_purpose": (more_is_looser, ""),
     "audits.coin_fraction": (less_is_looser, "fewer coined rows make the audit weaker"),
@@ -53,45 +53,41 @@ _JUDGES: dict[str, tuple[Judge, str]] = {
     "release.recipients": (members("LOOSER", "TIGHTER"), ""),
 }
 
+_NOTES: dict[tuple[str, Effect], str] = {
+    ("privacy_unit.partition_column", "LOOSER"): "budgets of disjoint partitions no longer add up",
+    ("privacy_unit.partition_column", "TIGHTER"): "budgets of all partitions add up again",
+}
+"""Notes that hold in one direction only; they stand in place of the judge's note."""
 
-def diff_policies(old: Policy, new: Policy) -> list[Change]:
-    """All changes from ``old`` to ``new``, in policy order; empty if the policies say the same."""
-    return list(_parts("", old, new))
+
+def diff_policies(old: Policy, new: Policy, compiled: Compiled | None = None) -> list[Change]:
+    """All changes from ``old`` to ``new``, in policy order; empty if the policies say the same.
+
+    ``compiled`` gives (rho in units of 1e-9, omega) of a cap. With it, a cap that is now stated in other
+    terms is judged by what it compiles to; without it, such a cap is only CHANGED.
+    """
+    return list(_parts("", old, new, compiled))
 
 
-def _parts(prefix: str, old: Part, new: Part) -> Iterator[Change]:
+def _parts(prefix: str, old: Part, new: Part, compiled: Compiled | None) -> Iterator[Change]:
     for name in type(old).model_fields:
         key, before, after = f"{prefix}{name}", getattr(old, name), getattr(new, name)
         if before == after:
             continue
         if key == "columns":
             yield from column_changes(before, after)
-        elif isinstance(before, Cap):
-            yield from _cap(key, before, after)
+        elif isinstance(old, Budget) and isinstance(new, Budget) and name in CAPS:
+            yield from cap_changes(name, old, new, compiled)
         elif isinstance(before, Synthesis):
             yield from _allowed(before, after)
-            yield from _parts(f"{key}.", before, after.model_copy(update={"allowed": before.allowed}))
+            rest = after.model_copy(update={"allowed": before.allowed})
+            yield from _parts(f"{key}.", before, rest, compiled)
         elif isinstance(before, Part):
-            yield from _parts(f"{key}.", before, after)
+            yield from _parts(f"{key}.", before, after, compiled)
         else:
             judge, note = _JUDGES.get(key, (changed, ""))
-            yield change(key, before, after, judge(before, after), note)
-
-
-def _cap(key: str, old: Cap, new: Cap) -> Iterator[Change]:
-    """Each number of a cap, or the whole cap if it is now stated in other terms."""
-    if (old.rho is None) != (new.rho is None):
-        note = "stated in other terms; compare what it compiles to"
-        yield change(key, _terms(old), _terms(new), "CHANGED", note)
-        return
-    for name in ("rho", "epsilon", "delta"):
-        before, after = getattr(old, name), getattr(new, name)
-        if before != after:
-            yield change(f"{key}.{name}", before, after, more_is_looser(before, after))
-
-
-def _terms(cap: Cap) -> str:
-    return f"rho {cap.rho}" if cap.rho is not None else f"epsilon {cap.epsilon} at delta {cap.delta}"
+            effect = judge(before, after)
+            yield change(key, before, after, effect, _NOTES.get((key, effect), note))
 
 
 def _allowed(old: Synthesis, new: Synthesis) -> Iterator[Change]:

@@ -24,6 +24,7 @@ __all__ = [
     "Never",
     "Part",
     "Positive",
+    "ProbabilityOrZero",
     "Sha256",
     "Slug",
     "Text",
@@ -81,6 +82,12 @@ def _below_one(text: str) -> str:
     return text
 
 
+def _up_to_one(text: str) -> str:
+    if exact(text) > 1:
+        raise broken(f"{quote(text)} is not a probability", "write a probability from 0 to 1")
+    return text
+
+
 def _never(value: bool) -> bool:
     if value:
         raise broken("true is not allowed here", "write false")
@@ -125,6 +132,9 @@ Positive = Annotated[str, Field(pattern=POSITIVE), AfterValidator(_between("1000
 
 Delta = Annotated[str, Field(pattern=POSITIVE), AfterValidator(_below_one)]
 """Exact decimal in (0, 1), as written."""
+
+ProbabilityOrZero = Annotated[str, Field(pattern=POSITIVE), AfterValidator(_up_to_one)]
+"""Exact decimal in [0, 1], as written."""
 
 Fraction = Annotated[str, Field(pattern=POSITIVE), AfterValidator(_between("0.5"))]
 """Exact decimal in (0, 0.5], as written."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, model_validator
+from pydantic.config import JsonDict
 
 from dpsynth.core.domain import Domain
 from dpsynth.core.unit import Adjacency, PrivacyUnit
@@ -18,6 +19,7 @@ from dpsynth.policy.fields import (
     Never,
     Part,
     Positive,
+    ProbabilityOrZero,
     Sha256,
     Slug,
     Text,
@@ -31,6 +33,8 @@ from dpsynth.policy.rules import (
     cell_problems,
     column_problems,
     delta_problems,
+    partition_problems,
+    refresh_problems,
     repeated,
     unit_problems,
 )
@@ -60,6 +64,11 @@ def _unless_broken(problems: list[Problem]) -> None:
         raise Broken(*problems)
 
 
+def _only(required: list[str], optional: list[str]) -> JsonDict:
+    """Schema of a mapping that has the required keys, may have the optional ones, and has no other."""
+    return {"required": [*required], "propertyNames": {"enum": [*required, *optional]}}
+
+
 class Owner(Part):
     """Who answers for the data."""
 
@@ -83,24 +92,35 @@ class Source(Part):
 
 
 class PrivacyUnitSpec(Part):
-    """Whom the guarantee protects. ``id_column`` null means that every row is a unit of its own."""
+    """Whom the guarantee protects. ``id_column`` null means that every row is a unit of its own.
+
+    ``partition_column`` declares parallel composition: a request may then be for one value of this kept
+    categorical column only, and budgets of different values do not add up. That holds because each unit lies
+    in exactly one partition: intake keeps its rows only in the first one, in the public order of the values,
+    in which it has a row. Null declares none.
+    """
 
     kind: Slug
     id_column: Line | None
     id_space: Slug
     max_rows_per_unit: Annotated[int, Field(ge=1, le=1_000_000)]
     adjacency: Adjacency
+    partition_column: Line | None = None
     note: Annotated[str, Field(max_length=4000)] = ""
 
 
 class Cap(Part):
-    """A ceiling, as zCDP ``rho`` or as ``epsilon`` at ``delta``; exact decimals, as written."""
+    """A ceiling, as zCDP ``rho`` or as ``epsilon`` at ``delta``; exact decimals, as written.
+
+    ``entrusted_delta`` is the most approximate-DP mass (probability that a library entrusted with rows fails)
+    that all charges against this cap may carry together. ``delta`` is the whole promise, this mass included.
+    """
 
     model_config = ConfigDict(
         json_schema_extra={
             "oneOf": [
-                {"required": ["rho"], "maxProperties": 1},
-                {"required": ["epsilon", "delta"], "maxProperties": 2},
+                _only(["rho"], ["entrusted_delta"]),
+                _only(["epsilon", "delta"], ["entrusted_delta"]),
             ]
         }
     )
@@ -108,6 +128,7 @@ class Cap(Part):
     rho: Positive | None = None
     epsilon: Positive | None = None
     delta: Delta | None = None
+    entrusted_delta: ProbabilityOrZero = "0"
 
     @model_validator(mode="after")
     def _rules(self) -> Cap:
@@ -116,14 +137,22 @@ class Cap(Part):
 
 
 class Budget(Part):
-    """What may be spent. The other caps are ceilings inside ``lifetime``, never extra."""
+    """What may be spent. The other caps are ceilings inside ``lifetime``, never extra.
+
+    ``lifetime`` holds for all tables of an id space, ``per_dataset`` for those of one dataset, ``per_table``
+    for one policy id; a null one is as ``lifetime``. ``refresh`` says what a new snapshot brings: under
+    ``none`` it goes on with the same budget; under ``new_units_only`` it has a budget of its own and may hold
+    only units that no earlier snapshot held, which intake proves by keyed hashes of their ids.
+    """
 
     accounting: Literal["zcdp"]
     per_release: Cap
     lifetime: Cap
     per_requester: Cap
+    per_dataset: Cap | None = None
+    per_table: Cap | None = None
     report_delta: Delta
-    refresh: Literal["none"]
+    refresh: Literal["none", "new_units_only"]
     max_attempts_per_purpose: Annotated[int, Field(ge=1, le=1000)]
 
     @model_validator(mode="after")
@@ -236,12 +265,13 @@ def cross_problems(sections: dict[str, Part | tuple[ColumnSpec, ...]]) -> list[P
     found: list[Problem] = []
     if isinstance(source, Source) and isinstance(budget, Budget):
         found += delta_problems(source, budget)
+    if isinstance(unit, PrivacyUnitSpec):
+        known = columns if isinstance(columns, tuple) else None
+        found += unit_problems(unit, known) + partition_problems(unit, known)
+        if isinstance(budget, Budget):
+            found += refresh_problems(unit, budget)
     if isinstance(columns, tuple):
         found += column_problems(columns)
-        if isinstance(unit, PrivacyUnitSpec):
-            found += unit_problems(unit, columns)
         if isinstance(synthesis, Synthesis):
             found += cell_problems(columns, synthesis)
-    elif isinstance(unit, PrivacyUnitSpec):
-        found += unit_problems(unit, None)
     return found

@@ -21,18 +21,31 @@ __all__ = [
     "column_problems",
     "delta_problems",
     "exceeds",
+    "partition_problems",
+    "refresh_problems",
     "repeated",
     "unit_problems",
 ]
 
 
+_SUB_CAPS = ("per_release", "per_requester", "per_dataset", "per_table")
+
+
 def cap_problems(cap: Cap) -> list[Problem]:
-    """A cap states rho, or epsilon with delta."""
+    """A cap states rho, or epsilon with delta; a stated delta leaves room beyond the entrusted mass."""
     pair = (cap.epsilon is not None, cap.delta is not None)
     if pair == ((True, True) if cap.rho is None else (False, False)):
-        return []
+        return _mass_problems(cap)
     what = "states neither rho nor (epsilon, delta), or parts of both"
     return [Problem((), what, 'write {rho: "0.1"} or {epsilon: "1", delta: "1e-6"}')]
+
+
+def _mass_problems(cap: Cap) -> list[Problem]:
+    if cap.delta is None or exact(cap.entrusted_delta) < exact(cap.delta):
+        return []
+    what = f"{quote(cap.entrusted_delta)} is not smaller than delta"
+    remedy = "write less than delta: delta is the whole promise, this mass included"
+    return [Problem(("entrusted_delta",), what, remedy)]
 
 
 def exceeds(cap: Cap, limit: Cap) -> bool:
@@ -47,12 +60,25 @@ def exceeds(cap: Cap, limit: Cap) -> bool:
 
 
 def budget_problems(budget: Budget) -> list[Problem]:
-    """Sub-caps stay within the lifetime cap."""
-    return [
-        Problem((key,), "allows more than lifetime", "lower it: it is a ceiling inside lifetime, never extra")
-        for key in ("per_release", "per_requester")
-        if exceeds(getattr(budget, key), budget.lifetime)
-    ]
+    """Sub-caps stay within the lifetime cap, and the cap of a table within that of its dataset."""
+    found: list[Problem] = []
+    for key, limit in (*((key, "lifetime") for key in _SUB_CAPS), ("per_table", "per_dataset")):
+        found += _above(key, getattr(budget, key), limit, getattr(budget, limit))
+    return found
+
+
+def _above(key: str, cap: Cap | None, name: str, limit: Cap | None) -> list[Problem]:
+    """What the cap under ``key`` allows more than the one called ``name``, if both are stated."""
+    if cap is None or limit is None:
+        return []
+    found: list[Problem] = []
+    remedy = f"lower it: it is a ceiling inside {name}, never extra"
+    if exceeds(cap, limit):
+        found.append(Problem((key,), f"allows more than {name}", remedy))
+    if exact(cap.entrusted_delta) > exact(limit.entrusted_delta):
+        what = f"{quote(cap.entrusted_delta)} is larger than that of {name}"
+        found.append(Problem((key, "entrusted_delta"), what, remedy))
+    return found
 
 
 def delta_problems(source: Source, budget: Budget) -> list[Problem]:
@@ -63,10 +89,10 @@ def delta_problems(source: Source, budget: Budget) -> list[Problem]:
     if most * source.max_rows >= 1:
         what = f"{quote(budget.report_delta)} times source.max_rows is not below 1"
         found.append(Problem(("budget", "report_delta"), what, "lower report_delta or max_rows"))
-    for name in ("per_release", "lifetime", "per_requester"):
-        delta = getattr(budget, name).delta
-        if delta is not None and Fraction(exact(delta)) > most:
-            what = f"{quote(delta)} is larger than report_delta"
+    for name in ("lifetime", *_SUB_CAPS):
+        cap: Cap | None = getattr(budget, name)
+        if cap is not None and cap.delta is not None and Fraction(exact(cap.delta)) > most:
+            what = f"{quote(cap.delta)} is larger than report_delta"
             remedy = "state the cap at report_delta or below: epsilon means little at a larger delta"
             found.append(Problem(("budget", name, "delta"), what, remedy))
     return found
@@ -97,6 +123,43 @@ def unit_problems(unit: PrivacyUnitSpec, columns: tuple[ColumnSpec, ...] | None)
         return []
     what = f"{quote(unit.id_column)} is not a column with role identifier"
     return [Problem(("privacy_unit", "id_column"), what, "name such a column, or write null")]
+
+
+def partition_problems(unit: PrivacyUnitSpec, columns: tuple[ColumnSpec, ...] | None) -> list[Problem]:
+    """Partitions are the values of a kept categorical column, and one change of the data touches one."""
+    name = unit.partition_column
+    if name is None:
+        return []
+    found: list[Problem] = []
+    if unit.adjacency != "add_remove":
+        what = f"{unit.adjacency} does not go with a partition_column: one change can touch two partitions"
+        remedy = "write add_remove, or delete partition_column"
+        found.append(Problem(("privacy_unit", "adjacency"), what, remedy))
+    wrong = None if columns is None else _unfit_partition(name, columns)
+    if wrong is not None:
+        found.append(Problem(("privacy_unit", "partition_column"), *wrong))
+    return found
+
+
+def _unfit_partition(name: str, columns: tuple[ColumnSpec, ...]) -> tuple[str, str] | None:
+    """Why the column cannot split the data, and what to do; None if it can."""
+    spec = next((spec for spec in columns if spec.name == name), None)
+    if spec is None:
+        return f"{quote(name)} is not a column", "name a kept categorical column, or delete this key"
+    if not spec.kept:
+        return f"{quote(name)} is dropped", "keep it, name another column, or delete this key"
+    if spec.type != "categorical":
+        remedy = "name a categorical column: partitions are values listed in the policy; or delete this key"
+        return f"{quote(name)} is not categorical", remedy
+    return None
+
+
+def refresh_problems(unit: PrivacyUnitSpec, budget: Budget) -> list[Problem]:
+    """That a snapshot holds new units only is proved by their ids, so there must be ids."""
+    if budget.refresh == "none" or unit.id_column is not None:
+        return []
+    what = f"{budget.refresh} needs privacy_unit.id_column: without ids no one can tell that units are new"
+    return [Problem(("budget", "refresh"), what, "write none, or name the id_column")]
 
 
 def cell_problems(columns: tuple[ColumnSpec, ...], synthesis: Synthesis) -> list[Problem]:

@@ -6,20 +6,17 @@ verifying use the same function, so a file and the signed words about it cannot 
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-from securesystemslib.dsse import Envelope
-from securesystemslib.exceptions import UnverifiedSignatureError
-from securesystemslib.signer import CryptoSigner, Signature  # type: ignore[attr-defined]
+from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined]
 
 from dpsynth.core.canonical import canonical_bytes, sha256_hex
 from dpsynth.core.errors import BadInput, IntegrityError
 from dpsynth.policy.loader import load_policy_text, policy_sha256
 from dpsynth.policy.model import Policy
+from dpsynth.publish import dsse
 from dpsynth.publish.candidate import manifest_bytes
 from dpsynth.publish.files import ATTESTATION, MANIFEST, list_tree, parse_canonical, read_file
 from dpsynth.publish.keys import TrustRoot
@@ -39,6 +36,8 @@ PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "https://dpsynth.dev/privacy-release/v1"
 """An identifier only: nothing is fetched from it."""
+
+GUARANTEE_FIELDS = ("variant", "rho", "epsilon", "mu_squared", "gaussian_epsilon", "delta")
 
 _LIMIT = 2**31
 
@@ -71,7 +70,7 @@ def _predicate(files: Mapping[str, bytes], policy: Policy, requester: str, dossi
             "max_rows_per_unit": str(unit.max_rows_per_unit),
             "adjacency": unit.adjacency,
         },
-        "guarantee": {name: stated["guarantee"][name] for name in ("variant", "rho", "epsilon", "delta")},
+        "guarantee": {name: stated["guarantee"][name] for name in GUARANTEE_FIELDS},
         "mechanism": {name: run[name] for name in ("synthesizer", "version", "parameters")},
         "audit": {
             "result": audit["result"],
@@ -122,68 +121,18 @@ def statement_bytes(candidate_dir: Path, *, requester: str, dossier_sha256: str)
 
 def sign_statement(statement: bytes, private_key: CryptoSigner) -> dict[str, str]:
     """One DSSE signature ``{"keyid": hex, "sig": base64}`` over the statement's bytes."""
-    signature = private_key.sign(Envelope(statement, PAYLOAD_TYPE, {}).pae())
-    raw = bytes.fromhex(signature.signature)
-    return {"keyid": signature.keyid, "sig": base64.b64encode(raw).decode("ascii")}
+    return dsse.sign(statement, PAYLOAD_TYPE, private_key)
 
 
 def envelope(statement: bytes, signatures: Iterable[Mapping[str, str]]) -> bytes:
-    """Canonical DSSE envelope, signatures sorted by key id. A key that signed twice is kept once.
-
-    Raises IntegrityError on two different signatures of one key (Ed25519 has only one).
-    """
-    by_key: dict[str, str] = {}
-    for signature in signatures:
-        if by_key.setdefault(signature["keyid"], signature["sig"]) != signature["sig"]:
-            _refuse(f"key {signature['keyid'][:12]} gave two different signatures")
-    value = {
-        "payload": base64.b64encode(statement).decode("ascii"),
-        "payloadType": PAYLOAD_TYPE,
-        "signatures": [{"keyid": key, "sig": by_key[key]} for key in sorted(by_key)],
-    }
-    return canonical_bytes(value)
-
-
-def _strict_base64(text: Any) -> bytes:
-    try:
-        data = base64.b64decode(text.encode("ascii"), validate=True)
-    except (AttributeError, UnicodeEncodeError, binascii.Error):
-        _refuse("a field is not base64")
-    # Unused low bits of the last letter decode to the same bytes: only one spelling is accepted.
-    if base64.b64encode(data).decode("ascii") != text:
-        _refuse("a field is not canonical base64")
-    return data
-
-
-def _checked_signature(entry: Any, pae: bytes, trust: TrustRoot) -> str:
-    if not isinstance(entry, dict) or set(entry) != {"keyid", "sig"} or not isinstance(entry["keyid"], str):
-        _refuse("a signature is not {keyid, sig}")
-    key = trust.get(entry["keyid"])
-    if key is None:
-        _refuse("a signature is by a key that is not among the trusted keys")
-    try:
-        key.sslib().verify_signature(Signature(key.key_id, _strict_base64(entry["sig"]).hex()), pae)
-    except UnverifiedSignatureError:
-        _refuse(f"the signature of {key.person} does not fit the signed words")
-    return key.key_id
+    """Canonical DSSE envelope of a statement, signatures sorted by key id."""
+    return dsse.pack(statement, PAYLOAD_TYPE, signatures, ATTESTATION)
 
 
 def open_envelope(data: bytes, trust: TrustRoot) -> tuple[dict[str, Any], tuple[str, ...]]:
     """The signed statement and the ids of the keys that signed it, each signature verified.
 
-    Raises IntegrityError on bytes that are not exactly the canonical form, another payload type, an unknown
-    key, a key that appears twice, or any signature that does not verify.
+    Raises IntegrityError as :func:`dpsynth.publish.dsse.unpack` does.
     """
-    value = parse_canonical(data, ATTESTATION)
-    if set(value) != {"payload", "payloadType", "signatures"}:
-        _refuse("it is not a DSSE envelope")
-    if value["payloadType"] != PAYLOAD_TYPE:
-        _refuse(f"the payload type is not {PAYLOAD_TYPE}")
-    if not isinstance(value["signatures"], list) or len(value["signatures"]) > 32:
-        _refuse("its signatures are not a list of at most 32")
-    payload = _strict_base64(value["payload"])
-    pae = Envelope(payload, PAYLOAD_TYPE, {}).pae()
-    signers = tuple(_checked_signature(entry, pae, trust) for entry in value["signatures"])
-    if list(signers) != sorted(set(signers)):
-        _refuse("a key signed twice, or signatures are not in the order of their keys")
+    payload, signers = dsse.unpack(data, PAYLOAD_TYPE, trust, ATTESTATION)
     return parse_canonical(payload, ATTESTATION), signers

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 from typing import Literal
 
-from dpsynth.accounting.curves import NANO, add, curve_of, rho_of, zcdp_curve, zero
+from dpsynth.accounting.cost import Cost, cost_of, total
+from dpsynth.accounting.curves import NANO, ORDERS, zcdp_curve
 from dpsynth.accounting.events import Event
-from dpsynth.accounting.statement import epsilon_at
+from dpsynth.accounting.statement import epsilon_at, gaussian_epsilon_at
 from dpsynth.audit.result import CheckResult
 from dpsynth.core.curator import Plan
 from dpsynth.core.errors import BadInput, IntegrityError
@@ -29,7 +31,12 @@ __all__ = [
     "utc_text",
 ]
 
-ACCOUNTANT = "zCDP, converted by Canonne, Kamath and Steinke 2020, Proposition 12, integer orders 2 to 64"
+ACCOUNTANT = (
+    "Renyi filter over zCDP, converted by Canonne, Kamath and Steinke 2020, Proposition 12, at integer "
+    f"orders 2 to {ORDERS[-1]}; gaussian_epsilon, where there is one: exact conversion of Gaussian DP (Dong, "
+    "Roth and Su 2022, Corollary 2.13). Both hold for adaptively chosen steps, because the run could not "
+    "exceed what was reserved before it"
+)
 
 _ASSUMPTIONS = (
     "noise comes from exact discrete samplers fed by the operating system",
@@ -49,6 +56,8 @@ class ScopeTotals:
         before_nano: spent before this release.
         this_nano: charged by this release.
         cap_nano: the cap.
+        epsilon_after, epsilon_cap: the sum so far (orientation) and the scope's promise, at ``delta``.
+        delta: where they are read.
     """
 
     scope: str
@@ -57,6 +66,9 @@ class ScopeTotals:
     before_nano: int
     this_nano: int
     cap_nano: int
+    epsilon_after: str
+    epsilon_cap: str
+    delta: str
 
     @property
     def after_nano(self) -> int:
@@ -101,6 +113,7 @@ class ReleaseInputs:
         events: what the run was charged for, in order.
         budget: scopes that this release is counted in; printed as they are, so pass public ones only.
         versions: package name to version, of the environment of the run.
+        partition: the part of the table that was used, by its public value; "" for all of it.
     """
 
     release_id: str
@@ -116,6 +129,7 @@ class ReleaseInputs:
     recipients: tuple[str, ...]
     issued: datetime
     versions: Mapping[str, str]
+    partition: str = ""
     notes: OwnerNotes = field(default_factory=OwnerNotes)
 
     def expires(self) -> datetime:
@@ -124,18 +138,19 @@ class ReleaseInputs:
 
     def require_consistent(self) -> None:
         """Raises IntegrityError where two inputs tell two stories; nothing is written then."""
-        charged = zero()
-        for event in self.events:
-            charged = add(charged, curve_of(event))
-        policy = self.policy
+        charged, policy = total(cost_of(event) for event in self.events), self.policy
         agrees = {
             "the policy text and the policy": policy_sha256(policy)
             == policy_sha256(load_policy_text(self.policy_text, "policy.yaml")),
             "the table and the policy's domain": self.table.domain == policy.domain(),
             "the number of rows and the policy": self.table.rows == policy.synthesis.output_rows_value,
             "the guarantee and its recomputation": self.guarantee
-            == release_guarantee(policy, self.guarantee.rho_nano),
-            "the events and the guarantee": rho_of(charged) <= self.guarantee.rho_nano,
+            == release_guarantee(policy, self.guarantee.rho_nano, self.guarantee.mu2_nano),
+            "the events and the guarantee": charged.rho <= self.guarantee.rho_nano
+            and (
+                self.guarantee.mu2_nano is None
+                or (charged.undominated == 0 and charged.mu2 <= self.guarantee.mu2_nano)
+            ),
             "public audit checks and class A": all(check.evidence == "A" for check in self.audit.checks),
             "the audit plan and the policy": self.audit.plan_sha256 == policy.audits.plan_sha256,
             "run options and the rule that no seed is kept": not any(
@@ -150,12 +165,21 @@ class ReleaseInputs:
                 )
 
 
-def release_guarantee(policy: Policy, rho_nano: int) -> Guarantee:
-    """The guarantee of a zCDP charge under a policy; verification recomputes it from the same two facts."""
+def release_guarantee(policy: Policy, rho_nano: int, mu2_nano: int | None) -> Guarantee:
+    """The guarantee of a charge under a policy; verification recomputes it from the same facts.
+
+    Args:
+        rho_nano: zCDP charge.
+        mu2_nano: the sum of mu squared that was reserved with it, or None.
+    """
     delta = policy.budget.report_delta
+    curve = zcdp_curve(Fraction(rho_nano, NANO))
+    cost = Cost(curve, mu2=mu2_nano or 0, undominated=int(mu2_nano is None))
     return Guarantee(
         rho_nano=rho_nano,
-        epsilon=epsilon_at(zcdp_curve(rho_nano), delta),
+        epsilon=epsilon_at(cost, delta),
+        mu2_nano=mu2_nano,
+        gaussian_epsilon=gaussian_epsilon_at(cost, delta),
         delta=delta,
         unit=policy.unit(),
         accountant=ACCOUNTANT,

@@ -6,8 +6,9 @@ import math
 from collections import Counter
 from typing import Any
 
-from dpsynth.accounting.curves import add, curve_of, rho_of, zero
+from dpsynth.accounting.cost import cost_of, total
 from dpsynth.accounting.events import event_to_json
+from dpsynth.accounting.statement import SPENT_NOTE
 from dpsynth.core.guarantee import Guarantee
 from dpsynth.publish.inputs import ReleaseInputs, rho_text, utc_text
 from dpsynth.publish.rows import RULE
@@ -55,6 +56,8 @@ def guarantee_json(guarantee: Guarantee) -> dict[str, Any]:
         "variant": "zCDP",
         "rho": rho_text(guarantee.rho_nano),
         "epsilon": guarantee.epsilon,
+        "mu_squared": "" if guarantee.mu2_nano is None else rho_text(guarantee.mu2_nano),
+        "gaussian_epsilon": guarantee.gaussian_epsilon,
         "delta": guarantee.delta,
         "conversion": guarantee.accountant,
         "assumptions": list(guarantee.assumptions),
@@ -78,6 +81,7 @@ def _unit(inputs: ReleaseInputs) -> dict[str, Any]:
 def _composition(inputs: ReleaseInputs) -> dict[str, Any]:
     return {
         "this": rho_text(inputs.guarantee.rho_nano),
+        "partition": inputs.partition or "none: the whole table",
         "resets": "none: budget spent stays spent, also for rejected and withdrawn releases",
         "scopes": [
             {
@@ -88,6 +92,10 @@ def _composition(inputs: ReleaseInputs) -> dict[str, Any]:
                 "this": rho_text(scope.this_nano),
                 "to_date": rho_text(scope.after_nano),
                 "cap": rho_text(scope.cap_nano),
+                "epsilon_to_date": scope.epsilon_after,
+                "epsilon_to_date_is": SPENT_NOTE,
+                "epsilon_of_cap": scope.epsilon_cap,
+                "delta": scope.delta,
             }
             for scope in inputs.budget
         ],
@@ -95,16 +103,14 @@ def _composition(inputs: ReleaseInputs) -> dict[str, Any]:
 
 
 def _mechanism(inputs: ReleaseInputs) -> dict[str, Any]:
-    charged = zero()
-    for event in inputs.events:
-        charged = add(charged, curve_of(event))
+    charged = total(cost_of(event) for event in inputs.events)
     kinds = Counter(event_to_json(event)["event"] for event in inputs.events)
     return {
         "synthesizer": inputs.plan.synthesizer,
         "version": inputs.plan.version,
         "steps": list(inputs.plan.steps),
         "events": {kind: str(times) for kind, times in sorted(kinds.items())},
-        "rho_of_events": rho_text(rho_of(charged)),
+        "rho_of_events": rho_text(charged.rho),
         "noise": "exact discrete Gaussian and noisy max of the OpenDP library",
         "evidence": "the mechanism audits of item 17, run on public and surrogate data",
     }

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from dpsynth.accounting.curves import NANO
-from dpsynth.accounting.statement import compile_cap, parse_rho_nano
+from dpsynth.accounting.stated import cap_of
 from dpsynth.core.canonical import sha256_hex
 from dpsynth.core.errors import DpsynthError, IntegrityError
 from dpsynth.policy.loader import load_policy_text
@@ -27,7 +27,7 @@ from dpsynth.publish.tables import check_tables
 __all__ = ["VerifyReport", "load_public_keys", "verify_bundle"]
 
 _SMALL = 2**20
-_RHO = re.compile(r"[0-9]{1,6}(\.[0-9]{1,9})?")
+_AMOUNT = re.compile(r"[0-9]{1,6}(\.[0-9]{1,9})?")
 _POLICY = "policy.yaml"
 _STATEMENT = "privacy-statement.json"
 
@@ -140,21 +140,25 @@ def _check_statement(
 
 
 def _check_guarantee(policy: Policy, stated: dict[str, Any]) -> None:
-    cap = policy.budget.per_release
-    if cap.rho is not None:
-        cap_nano = parse_rho_nano(cap.rho, up=False)
-    else:
-        cap_nano = compile_cap(str(cap.epsilon), str(cap.delta)).rho_nano
     guarantee = stated["guarantee"]
-    if not isinstance(guarantee["rho"], str) or not _RHO.fullmatch(guarantee["rho"]):
-        _refuse(f"{_STATEMENT}: rho is not a decimal with at most nine digits after the point")
-    rho_nano = int(Decimal(guarantee["rho"]) * NANO)
-    expected = guarantee_json(release_guarantee(policy, rho_nano))
+    rho_nano = _nano(guarantee, "rho")
+    mu2_nano = _nano(guarantee, "mu_squared") if guarantee.get("mu_squared") else None
+    if mu2_nano is not None and mu2_nano < 2 * rho_nano:
+        _refuse(f"{_STATEMENT}: mu_squared is less than any mechanism of that rho has")
+    expected = guarantee_json(release_guarantee(policy, rho_nano, mu2_nano))
     # Numbers only: the wording about them may improve between versions of this program.
-    if any(guarantee[name] != expected[name] for name in ("variant", "rho", "epsilon", "delta")):
+    numbers = set(expected) - {"conversion", "assumptions"}
+    if any(guarantee.get(name) != expected[name] for name in numbers):
         _refuse(f"{_STATEMENT}: the guarantee is not the one that its rho gives")
-    if rho_nano > cap_nano:
+    if rho_nano > cap_of(policy.budget.per_release).rho:
         _refuse(f"{_STATEMENT}: rho is above what {_POLICY} allows for one release")
+
+
+def _nano(guarantee: dict[str, Any], name: str) -> int:
+    """An amount in nano-units. Refuses what is not a decimal with at most nine digits after the point."""
+    if not isinstance(guarantee.get(name), str) or not _AMOUNT.fullmatch(guarantee[name]):
+        _refuse(f"{_STATEMENT}: {name} is not a decimal with at most nine digits after the point")
+    return int(Decimal(guarantee[name]) * NANO)
 
 
 def _check_time(policy: Policy, predicate: dict[str, Any], now: datetime) -> None:

@@ -13,9 +13,10 @@ from dpsynth.ledger.chain import append
 from dpsynth.ledger.store import Store
 from dpsynth.policy.model import Policy
 from dpsynth.service.clock import iso_now
-from dpsynth.service.datasets import cap_of, dataset_row, parsed_policy
 from dpsynth.service.gate import decide
 from dpsynth.service.people import require_role
+from dpsynth.service.plans import within_release_cap
+from dpsynth.service.registry import dataset_row, parsed_policy
 from dpsynth.service.requests import request_row, show
 from dpsynth.service.signing import bundle, sign, words_to_sign
 from dpsynth.service.tables import decisions, requests
@@ -75,8 +76,7 @@ def audit_report(store: Store, home: Path, actor: str, request_id: str) -> dict[
 
 def _gate(connection: Connection, row: Row[tuple[object, ...]], policy: Policy) -> str:
     current = dataset_row(connection, row.dataset_id).policy_sha256 == row.policy_sha256
-    cap = cap_of(policy.budget.per_release).rho_nano
-    decision = decide(policy, row.rho, cap, row.verdict, current)
+    decision = decide(policy, within_release_cap(policy, row.cost), row.verdict, current)
     if decision.outcome == "blocked":
         raise AuditBlocked(
             "This release may not be approved: "

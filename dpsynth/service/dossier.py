@@ -6,14 +6,13 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from dpsynth.accounting.curves import zcdp_curve
-from dpsynth.accounting.statement import epsilon_at
 from dpsynth.audit.report import AuditReport, report_sha256
 from dpsynth.core.canonical import digest
 from dpsynth.publish.inputs import ScopeTotals
-from dpsynth.service.datasets import cap_of, parsed_policy
 from dpsynth.service.gate import decide
 from dpsynth.service.pipeline import Candidate
+from dpsynth.service.plans import within_release_cap
+from dpsynth.service.registry import parsed_policy
 from dpsynth.service.views import Dossier
 
 __all__ = ["MUST_TICK", "build_dossier"]
@@ -33,14 +32,14 @@ def _scope(totals: ScopeTotals) -> dict[str, str]:
         "this_nano": str(totals.this_nano),
         "after_nano": str(totals.after_nano),
         "cap_nano": str(totals.cap_nano),
-        "epsilon_after": epsilon_at(zcdp_curve(totals.after_nano), "1e-6"),
-        "epsilon_cap": epsilon_at(zcdp_curve(totals.cap_nano), "1e-6"),
+        "epsilon_after": totals.epsilon_after,
+        "epsilon_cap": totals.epsilon_cap,
     }
 
 
 def _request(row: Row[tuple[object, ...]]) -> dict[str, str]:
     names = ("id", "dataset_id", "requester", "synthesizer", "purpose", "recipients", "created")
-    return {name: str(getattr(row, name)) for name in names}
+    return {name: str(getattr(row, name)) for name in names} | {"partition": str(row.part)}
 
 
 def _audit(report: AuditReport) -> dict[str, Any]:
@@ -68,9 +67,7 @@ def build_dossier(row: Row[tuple[object, ...]], candidate: Candidate) -> Dossier
     """The dossier of a candidate release, and its digest."""
     policy = parsed_policy(row.policy_text, row.dataset_id)
     guarantee = candidate.inputs.guarantee
-    decision = decide(
-        policy, row.rho, cap_of(policy.budget.per_release).rho_nano, candidate.report.verdict.outcome, True
-    )
+    decision = decide(policy, within_release_cap(policy, row.cost), candidate.report.verdict.outcome, True)
     body: dict[str, Any] = {
         "release_id": row.id,
         "request": _request(row),
@@ -83,6 +80,7 @@ def build_dossier(row: Row[tuple[object, ...]], candidate: Candidate) -> Dossier
         "guarantee": {
             "rho_nano": str(guarantee.rho_nano),
             "epsilon": guarantee.epsilon,
+            "gaussian_epsilon": guarantee.gaussian_epsilon,
             "delta": guarantee.delta,
             "unit": policy.privacy_unit.kind,
             "unit_note": policy.privacy_unit.note,

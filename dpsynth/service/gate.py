@@ -29,12 +29,12 @@ class Decision:
     checks: tuple[Check, ...]
 
 
-def decide(policy: Policy, rho_nano: int, cap_nano: int, verdict: str, policy_is_current: bool) -> Decision:
+def decide(policy: Policy, within_cap: bool, verdict: str, policy_is_current: bool) -> Decision:
     """Decide from values alone.
 
     Args:
         policy: the policy that the request is bound to.
-        rho_nano, cap_nano: charge and per-release cap, nano-rho.
+        within_cap: the charge fits the policy's cap for one release.
         verdict: pass, warn, inconclusive, block or stop.
         policy_is_current: the registered policy is still the one that the request is bound to.
     """
@@ -42,9 +42,7 @@ def decide(policy: Policy, rho_nano: int, cap_nano: int, verdict: str, policy_is
     audit_ok = verdict in {"pass", "warn"} or (verdict == "inconclusive" and tolerated)
     checks = (
         Check("policy", policy_is_current, "the policy that was asked under is still in force"),
-        Check(
-            "guarantee", rho_nano <= cap_nano, "the privacy loss is within the policy's cap for one release"
-        ),
+        Check("guarantee", within_cap, "the privacy loss is within the policy's cap for one release"),
         Check("audit", audit_ok, _audit_words(verdict, tolerated)),
     )
     if not all(check.ok for check in checks):

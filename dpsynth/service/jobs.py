@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from sqlalchemy import Connection, Row, select, update
 from sqlalchemy.exc import OperationalError
 
-from dpsynth.ledger.charges import charge_state, expired, extend_lease, forfeit, release
+from dpsynth.ledger.charges import charge, expired, extend_lease, forfeit, release
 from dpsynth.ledger.store import Store
 from dpsynth.service.clock import unix_now
 from dpsynth.service.tables import requests
@@ -101,21 +101,24 @@ def _extend(store: Store, request_id: str, until: int) -> None:
     with store.write() as connection:
         running = (requests.c.id == request_id) & (requests.c.state == "running")
         connection.execute(update(requests).where(running).values(lease_until=until))
-        if charge_state(connection, request_id) == "COMMITTED":
+        if charge(connection, request_id).state == "COMMITTED":
             extend_lease(connection, request_id, until)
 
 
-def recover(store: Store) -> None:
-    """Put right what dead workers left: forfeit committed charges, queue again what never committed."""
-    now = unix_now()
+def recover(store: Store, now: int | None = None) -> None:
+    """Put right what dead workers left: forfeit committed charges, queue again what never committed.
+
+    ``now`` is a moment in Unix seconds at which leases are judged; the present one by default.
+    """
+    now = unix_now() if now is None else now
     with store.write() as connection:
-        for key, state in expired(connection, now):
-            if state == "COMMITTED":
-                forfeit(connection, key, "the worker died after commit")
-                finish(connection, key, "failed", LOST)
+        for ended in expired(connection, now):
+            if ended.state == "COMMITTED":
+                forfeit(connection, ended.key, "the worker died after commit")
+                finish(connection, ended.key, "failed", LOST)
             else:
-                release(connection, key, "the hold ended before a run began")
-                finish(connection, key, "failed", "The hold ended. Nothing was spent; ask again.")
+                release(connection, ended.key, "the hold ended before a run began")
+                finish(connection, ended.key, "failed", "The hold ended. Nothing was spent; ask again.")
         query = select(requests.c.id, requests.c.attempts).where(
             requests.c.state == "running", requests.c.lease_until < now
         )
@@ -124,7 +127,7 @@ def recover(store: Store) -> None:
 
 
 def _requeue(connection: Connection, request_id: str, attempts: int) -> None:
-    state = charge_state(connection, request_id)
+    state = charge(connection, request_id).state
     if state == "SETTLED":
         finish(connection, request_id, "failed", LOST)
     elif state == "RESERVED" and attempts < _ATTEMPTS:

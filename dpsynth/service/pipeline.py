@@ -11,9 +11,10 @@ from pathlib import Path
 from sqlalchemy import Row
 
 from dpsynth import __version__
-from dpsynth.accounting.curves import zcdp_curve
+from dpsynth.accounting.cost import Cost
 from dpsynth.accounting.events import Event, event_to_json
 from dpsynth.accounting.filter import PrivacyFilter
+from dpsynth.accounting.statement import epsilon_at, epsilon_of_cap
 from dpsynth.audit.plan import plan_sha256
 from dpsynth.audit.release_runner import run_release_attacks
 from dpsynth.audit.report import AuditReport, report_sha256
@@ -22,9 +23,11 @@ from dpsynth.audit.run import run_quick
 from dpsynth.core.canonical import sha256_hex
 from dpsynth.core.curator import Plan, Synthesizer
 from dpsynth.core.errors import IntegrityError
+from dpsynth.core.guarantee import Guarantee
 from dpsynth.core.table import SyntheticTable
-from dpsynth.ledger.charges import balances, settle
 from dpsynth.ledger.charges import commit as commit_charge
+from dpsynth.ledger.charges import settle
+from dpsynth.ledger.scopes import balances, text_cost
 from dpsynth.ledger.store import Store
 from dpsynth.mechanisms.noise import Noise
 from dpsynth.mechanisms.rng import os_generator
@@ -36,10 +39,11 @@ from dpsynth.publish.inputs import (
     ScopeTotals,
     release_guarantee,
 )
+from dpsynth.service.budgets import shared_scopes
 from dpsynth.service.clock import unix_now
-from dpsynth.service.datasets import dataset_row, lifetime_scope, parsed_policy
 from dpsynth.service.jobs import require_owner
 from dpsynth.service.plans import audit_plan, run_plan
+from dpsynth.service.registry import dataset_row, parsed_policy
 from dpsynth.vault.curator import TableCurator
 from dpsynth.vault.opening import CoinedRows, flip_coin, open_table
 from dpsynth.vault.sources import read_bytes
@@ -67,17 +71,26 @@ class Run:
         row: the request.
         noise: the noise source of the mechanisms.
         lease_seconds: how long the charge is believed to be in living hands without a heartbeat.
+        witness: keeps a checkpoint of the ledger outside; what cannot be witnessed does not happen.
     """
 
     def __init__(
-        self, store: Store, home: Path, row: Row[tuple[object, ...]], noise: Noise, lease_seconds: int
+        self,
+        store: Store,
+        home: Path,
+        row: Row[tuple[object, ...]],
+        noise: Noise,
+        lease_seconds: int,
+        witness: Callable[[], object],
     ) -> None:
         self._store = store
         self._home = home
         self._row = row
         self._noise = noise
         self._lease = lease_seconds
+        self._witness = witness
         self._policy: Policy = parsed_policy(row.policy_text, row.dataset_id)
+        self._cost: Cost = text_cost(row.cost)
 
     def execute(self, tell: Callable[[str], None]) -> Candidate:
         """Walk all stations. An exception after commit leaves the charge spent."""
@@ -86,11 +99,14 @@ class Run:
         source = self._commit()
         tell("opening")
         table = open_table(
-            read_bytes(Path(source[0]), self._policy.source.max_bytes), source[1], self._policy
+            read_bytes(Path(source[0]), self._policy.source.max_bytes),
+            source[1],
+            self._policy,
+            self._row.part,
         )
         fitted, coined = flip_coin(table, float(self._policy.audits.coin_fraction), os_generator())
         tell("fitting")
-        budget = PrivacyFilter(zcdp_curve(self._row.rho))
+        budget = PrivacyFilter(self._cost)
         model = synthesizer.fit(plan, TableCurator(fitted, self._policy.unit(), budget, self._noise))
         tell("sampling")
         release = model.sample(self._policy.synthesis.output_rows_value, os_generator())
@@ -104,13 +120,15 @@ class Run:
         return Candidate(directory, files, report, inputs)
 
     def _commit(self) -> tuple[str, str]:
-        """Spend the charge, durably. Returns path and hash of the source, which is not open yet."""
+        """Spend the charge, durably and witnessed. Returns path and hash of the source, still closed."""
+        self._witness()
         with self._store.write() as connection:
             require_owner(connection, self._row)
             registered = dataset_row(connection, self._row.dataset_id)
             if registered.policy_sha256 != self._row.policy_sha256:
                 raise IntegrityError("The policy changed since the request", remedy="submit it again")
             commit_charge(connection, self._row.id, unix_now() + self._lease)
+        self._witness()
         return registered.source_path, registered.source_sha256
 
     def _settle(self, release: SyntheticTable, events: tuple[Event, ...]) -> None:
@@ -126,8 +144,8 @@ class Run:
     def _audit(self, synthesizer: Synthesizer, release: SyntheticTable, coined: CoinedRows) -> AuditReport:
         """Attack the release, then the mechanism on surrogate rows; class B numbers stay in the report."""
         policy, plan, rng = self._policy, audit_plan(self._policy), os_generator()
-        guarantee = release_guarantee(policy, self._row.rho)
-        claim = Claim(guarantee.rho_nano, guarantee.epsilon, guarantee.delta)
+        guarantee = self._guarantee()
+        claim = Claim(guarantee.rho_nano, guarantee.epsilon, guarantee.delta, guarantee.mu2_nano)
         return run_quick(
             synthesizer,
             Door(policy.domain(), policy.unit(), self._noise),
@@ -146,25 +164,40 @@ class Run:
             release_id=self._row.id,
             policy=self._policy,
             policy_text=self._row.policy_text,
-            guarantee=release_guarantee(self._policy, self._row.rho),
+            guarantee=self._guarantee(),
             table=release,
             plan=plan,
             events=events,
             budget=(self._lifetime_totals(),),
             audit=_public_summary(report),
+            partition=self._row.part,
             purpose=self._row.purpose,
             recipients=self._policy.release.recipients,
             issued=datetime.now(UTC),
             versions={"dpsynth-platform": __version__, **{name: version(name) for name in _PACKAGES}},
         )
 
+    def _guarantee(self) -> Guarantee:
+        mu2 = None if self._cost.undominated else self._cost.mu2
+        return release_guarantee(self._policy, self._row.rho, mu2)
+
     def _lifetime_totals(self) -> ScopeTotals:
         """Totals of the lifetime scope, in which this release is already counted as spent."""
-        scope_id = lifetime_scope(self._policy, self._row.policy_sha256).id
+        lifetime = shared_scopes(self._policy, self._row.policy_sha256)[0]
         with self._store.read() as connection:
-            balance = balances(connection, [scope_id])[0]
-        scope, rho = balance.scope, self._row.rho
-        return ScopeTotals(scope.id, scope.kind, scope.title, balance.rho("spent") - rho, rho, scope.rho_cap)
+            balance = balances(connection, [lifetime.id])[0]
+        scope, rho, delta = balance.scope, self._row.rho, self._policy.budget.report_delta
+        return ScopeTotals(
+            scope.id,
+            scope.kind,
+            scope.title,
+            max(0, balance.rho("spent") - rho),
+            rho,
+            scope.cap.rho,
+            epsilon_at(balance.amount("spent"), delta, scope.cap.omega),
+            epsilon_of_cap(scope.cap, delta),
+            delta,
+        )
 
 
 def _public_summary(report: AuditReport) -> AuditSummary:

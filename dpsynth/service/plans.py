@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
-from dpsynth.accounting.statement import compile_cap, parse_rho_nano
+from dpsynth.accounting.cost import ZERO, Cost
+from dpsynth.accounting.gate import compile_cap, fits
+from dpsynth.accounting.numbers import parse_rho_nano
+from dpsynth.accounting.reserve import marginal_cost
+from dpsynth.accounting.stated import cap_of
 from dpsynth.audit.plan import AuditPlan, load_plan, plan_sha256
 from dpsynth.core.curator import Plan, Synthesizer
 from dpsynth.core.errors import BadInput, PolicyRefusal
+from dpsynth.ledger.scopes import text_cost
 from dpsynth.policy.model import Policy
 from dpsynth.service.views import RequestForm
 from dpsynth.synthesizers.registry import load_synthesizer
 
-__all__ = ["allowed_synthesizer", "audit_plan", "requested_rho", "run_plan"]
+__all__ = [
+    "allowed_synthesizer",
+    "audit_plan",
+    "plan_cost",
+    "requested_rho",
+    "run_plan",
+    "within_release_cap",
+]
 
 
 def requested_rho(form: RequestForm, policy: Policy) -> int:
@@ -26,7 +39,7 @@ def requested_rho(form: RequestForm, policy: Policy) -> int:
         )
     if form.rho is not None:
         return parse_rho_nano(form.rho, up=True)
-    return compile_cap(str(form.epsilon), form.delta or policy.budget.report_delta).rho_nano
+    return compile_cap(str(form.epsilon), form.delta or policy.budget.report_delta).rho
 
 
 def _version(text: str) -> tuple[int, ...]:
@@ -56,6 +69,19 @@ def run_plan(policy: Policy, name: str, rho_nano: int) -> tuple[Synthesizer, Pla
     """The synthesizer and its plan for this budget. Raises PolicyRefusal when infeasible."""
     synthesizer = allowed_synthesizer(policy, name)
     return synthesizer, synthesizer.plan(policy.domain(), rho_nano, policy.synthesis.max_model_cells)
+
+
+def plan_cost(plan: Plan, policy: Policy) -> Cost:
+    """What a run by this plan reserves, and may not exceed."""
+    return marginal_cost(plan.rho_nano, plan.choices_nano, policy.budget.report_delta)
+
+
+def within_release_cap(policy: Policy, cost: str) -> bool:
+    """Whether a stored cost fits the policy's cap for one release.
+
+    The second gate belongs to scopes: one release is promised by its curve.
+    """
+    return fits(ZERO, text_cost(cost), replace(cap_of(policy.budget.per_release), mu2=None))
 
 
 def audit_plan(policy: Policy) -> AuditPlan:

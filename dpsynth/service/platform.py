@@ -3,47 +3,87 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from dpsynth.core.errors import BadInput, IntegrityError
-from dpsynth.ledger.chain import read_chain, verify_chain
-from dpsynth.ledger.charges import balances
-from dpsynth.ledger.replay import replay
+from dpsynth.ledger.migrate import CURRENT
+from dpsynth.ledger.scopes import balances
+from dpsynth.ledger.sinks import parse_sinks
 from dpsynth.ledger.store import Store
 from dpsynth.mechanisms.noise import Noise, OpenDPNoise
-from dpsynth.service import datasets, decisions, people, quotes, records, requests
+from dpsynth.service import (
+    changes,
+    datasets,
+    decisions,
+    explain,
+    forecast,
+    ledgerbook,
+    people,
+    quotes,
+    registry,
+    requests,
+)
 from dpsynth.service.views import (
+    BudgetPlan,
+    CheckpointView,
     DatasetInfo,
     Dossier,
     EntryView,
+    Explanation,
     Person,
+    PolicyChange,
     Quote,
     RequestForm,
     RequestView,
     ScopeView,
 )
+from dpsynth.service.watch import Watch
 from dpsynth.service.worker import run_next
 
-__all__ = ["Platform"]
+__all__ = ["Platform", "migrate_database"]
+
+_DATABASE = "ledger.sqlite"
+_LEVELS = ("id_space", "dataset", "table", "requester")
+
+
+def migrate_database(state_dir: Path, database: str = "") -> str:
+    """Bring an older database up to this program's schema; the revision it has then."""
+    Store.migrated(database or state_dir / _DATABASE)
+    return CURRENT
 
 
 class Platform:
     """The only place that changes state. Every method reads the actor's roles from the database."""
 
-    def __init__(self, home: Path, store: Store, noise: Noise, lease_seconds: int) -> None:
+    def __init__(self, home: Path, store: Store, watch: Watch, noise: Noise, lease_seconds: int) -> None:
         self._home = home
         self._store = store
+        self._watch = watch
         self._noise = noise
         self._lease = lease_seconds
 
     @classmethod
-    def open(cls, state_dir: Path, *, noise: Noise | None = None, lease_seconds: int = 60) -> Platform:
+    def open(
+        cls,
+        state_dir: Path,
+        *,
+        database: str = "",
+        checkpoints: str = "",
+        noise: Noise | None = None,
+        lease_seconds: int = 60,
+    ) -> Platform:
         """Open the state, making it first if it is not there.
 
+        Where the database is not what the newest outside checkpoint knows, the platform opens for reading
+        only: every change is refused with the reason (see ``alarm``).
+
         Args:
-            state_dir: directory of the database, keys, candidates and bundles.
+            state_dir: directory of the keys, candidates and bundles, and of the database if it is SQLite.
+            database: URL of a PostgreSQL server; empty: SQLite in ``state_dir``.
+            checkpoints: sinks outside, as ``dir:PATH`` or ``git:PATH``, separated by commas.
             noise: a stand-in for the noise source; only tests and the surrogate audits have a use for one.
             lease_seconds: how long a silent worker is believed to be alive.
         """
@@ -52,9 +92,25 @@ class Platform:
         for name in (".", "secrets", "review", "candidates", "keys", "bundles"):
             (state_dir / name).mkdir(parents=True, exist_ok=True)
             (state_dir / name).chmod(0o700)  # also where it was there before: the ledger is for its owner
-        store = Store.create_or_open(state_dir / "ledger.sqlite")
-        people.ensure_service_key(store, state_dir)
-        return cls(state_dir, store, noise or OpenDPNoise(), lease_seconds)
+        sinks = parse_sinks(checkpoints)
+        store = Store.open(database or state_dir / _DATABASE)
+        watch = Watch(store, state_dir, sinks)
+        if not watch.inspect():
+            people.ensure_service_key(store, state_dir)
+            watch.mark()
+        return cls(state_dir, store, watch, noise or OpenDPNoise(), lease_seconds)
+
+    @property
+    def alarm(self) -> str:
+        """Why nothing may be changed, or an empty text."""
+        return self._store.frozen
+
+    @contextmanager
+    def _witnessed(self) -> Iterator[None]:
+        """An action that the sinks witness: one that is down stops it before it begins."""
+        self._watch.mark()
+        yield
+        self._watch.mark()
 
     @property
     def keys_dir(self) -> Path:
@@ -72,20 +128,33 @@ class Platform:
 
     def add_person(self, person_id: str, name: str, roles: tuple[str, ...]) -> Person:
         """Add a person and make their signing key."""
-        return people.add_person(self._store, self._home, person_id, name, roles)
+        with self._witnessed():
+            return people.add_person(self._store, self._home, person_id, name, roles)
 
-    def register_dataset(self, actor: str, policy_path: Path, source_path: Path) -> DatasetInfo:
-        """Register a file under a policy (data owners)."""
-        return datasets.register(self._store, actor, policy_path, source_path)
+    def register_dataset(
+        self, actor: str, policy_path: Path, source_path: Path, reason: str = ""
+    ) -> DatasetInfo:
+        """Register a file under a policy, or a new version of one (data owners)."""
+        with self._witnessed():
+            return datasets.register(self._store, self._home, actor, policy_path, source_path, reason)
+
+    def policy_changes(self) -> list[PolicyChange]:
+        """Proposed versions of policies and what each changes."""
+        return changes.list_changes(self._store)
+
+    def approve_change(self, actor: str, change_id: str) -> DatasetInfo:
+        """Put a proposed version of a policy in force (compliance officers, never its proposer)."""
+        with self._witnessed():
+            return changes.approve_change(self._store, actor, change_id)
 
     def datasets(self) -> list[DatasetInfo]:
         """Registered datasets."""
-        return datasets.list_datasets(self._store)
+        return registry.list_datasets(self._store)
 
     def dataset(self, dataset_id: str) -> DatasetInfo:
         """One dataset."""
         with self._store.read() as connection:
-            return datasets.dataset(connection, dataset_id)
+            return registry.dataset(connection, dataset_id)
 
     def quote(self, actor: str, form: RequestForm) -> Quote:
         """What a request would cost. Free, holds nothing."""
@@ -93,7 +162,8 @@ class Platform:
 
     def submit(self, actor: str, form: RequestForm) -> RequestView:
         """Submit a request: its budget is held and its job queued in one transaction."""
-        return requests.submit(self._store, actor, form)
+        with self._witnessed():
+            return requests.submit(self._store, actor, form)
 
     def requests(self, actor: str) -> list[RequestView]:
         """Requests that the actor may see, newest first."""
@@ -105,7 +175,23 @@ class Platform:
 
     def cancel(self, actor: str, request_id: str) -> RequestView:
         """Cancel a queued request of one's own."""
-        return requests.cancel(self._store, actor, request_id)
+        with self._witnessed():
+            return requests.cancel(self._store, actor, request_id)
+
+    def explain(self, actor: str, request_id: str) -> Explanation:
+        """What a request costs, event by event, why it was refused, and what would fit."""
+        return explain.explain(self._store, actor, request_id)
+
+    def plan_budget(
+        self,
+        actor: str,
+        dataset_id: str,
+        synthesizer: str = "",
+        epsilons: tuple[str, ...] = (),
+        partition: str = "",
+    ) -> BudgetPlan:
+        """How many releases of which size fit in what is left."""
+        return forecast.plan_budget(self._store, actor, dataset_id, synthesizer, epsilons, partition)
 
     def dossier(self, actor: str, request_id: str) -> Dossier:
         """The dossier that approvers sign."""
@@ -113,54 +199,67 @@ class Platform:
 
     def audit_report(self, actor: str, request_id: str) -> dict[str, Any]:
         """Exact audit numbers, for the review room. Every view is logged."""
-        return decisions.audit_report(self._store, self._home, actor, request_id)
+        with self._witnessed():
+            return decisions.audit_report(self._store, self._home, actor, request_id)
 
     def approve(
         self, actor: str, request_id: str, dossier_sha256: str, reason: str, ticks: tuple[str, ...]
     ) -> RequestView:
         """Sign a release."""
-        return decisions.approve(self._store, self._home, actor, request_id, dossier_sha256, reason, ticks)
+        with self._witnessed():
+            return decisions.approve(
+                self._store, self._home, actor, request_id, dossier_sha256, reason, ticks
+            )
 
     def reject(self, actor: str, request_id: str, dossier_sha256: str, reason: str) -> RequestView:
         """Refuse a release, with a reason."""
-        return decisions.reject(self._store, actor, request_id, dossier_sha256, reason)
+        with self._witnessed():
+            return decisions.reject(self._store, actor, request_id, dossier_sha256, reason)
 
     def publish(self, actor: str, request_id: str) -> Path:
         """Publish an approved release; the bundle's directory."""
-        return decisions.publish(self._store, self._home, actor, request_id)
+        with self._witnessed():
+            return decisions.publish(self._store, self._home, actor, request_id)
 
     def budget(self, actor: str) -> list[ScopeView]:
         """Budgets. A requester sees the shared budgets and their own ceiling."""
         with self._store.read() as connection:
             someone = people.person(connection, actor)
             found = [quotes.scope_view(balance) for balance in balances(connection)]
+        found.sort(key=lambda scope: (_LEVELS.index(scope.kind), scope.id))
         wide = set(someone.roles) & {"compliance_officer", "data_owner", "auditor"}
         return [s for s in found if wide or s.kind != "requester" or s.id.endswith(f":{actor}")]
 
-    def ledger_entries(self, actor: str) -> list[EntryView]:
+    def ledger_entries(self, actor: str, after: int = 0) -> list[EntryView]:
         """The hash chain, oldest first, for those who answer for it."""
-        with self._store.read() as connection:
-            people.require_role(connection, actor, "compliance_officer", "data_owner", "auditor")
-            return [EntryView(e.seq, e.time, e.kind, e.body, e.hash) for e in read_chain(connection)]
+        return ledgerbook.entries(self._store, actor, after)
 
-    def verify_ledger(self) -> int:
-        """Recompute the chain, replay it, compare all records; the number of entries.
+    def verify_ledger(self, checkpoint: bytes | None = None) -> int:
+        """Recompute the chain, replay it, compare all records and checkpoints; the number of entries.
+
+        Args:
+            checkpoint: a signed checkpoint that somebody else kept.
 
         Raises IntegrityError.
         """
+        if alarm := self._watch.inspect():
+            raise IntegrityError(
+                f"The ledger is not the one that was witnessed: {alarm}",
+                allowed="a ledger that every outside checkpoint fits",
+                remedy="stop all work on this state and find out with an auditor what happened",
+            )
+        return ledgerbook.verify(self._store, self._watch, checkpoint)
 
-        def fail(what: str) -> None:
-            raise IntegrityError(what, remedy="stop all work on this state and compare it with a backup")
-
-        with self._store.read() as connection:
-            count = verify_chain(connection)
-            replay(connection, fail)
-            records.reconcile(connection, fail)
-        return count
+    def checkpoint(self, actor: str) -> CheckpointView:
+        """Sign the head of the ledger, keep it in every sink, and hand it out."""
+        return ledgerbook.checkpoint(self._store, self._watch, actor)
 
     def run_once(self, worker: str, on_stage: Callable[[str], None] | None = None) -> RequestView | None:
         """Run the oldest queued request, if any."""
-        done = run_next(self._store, self._home, worker, self._noise, self._lease, on_stage)
+        with self._witnessed():
+            done = run_next(
+                self._store, self._home, worker, self._noise, self._lease, on_stage, self._watch.mark
+            )
         if done is None:
             return None
         with self._store.read() as connection:

@@ -4,41 +4,63 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection
 
-from dpsynth.accounting.curves import zcdp_curve, zero
-from dpsynth.accounting.statement import epsilon_at, parse_decimal
+from dpsynth.accounting.cost import Cost
+from dpsynth.accounting.numbers import parse_decimal
+from dpsynth.accounting.stated import cap_of
+from dpsynth.accounting.statement import epsilon_at, epsilon_of_cap
+from dpsynth.core.curator import Plan
 from dpsynth.core.errors import BadInput, BudgetExceeded, PolicyRefusal
-from dpsynth.ledger.charges import Balance, Scope, balances, check_room
+from dpsynth.ledger.attempts import attempt_id, check_attempts
+from dpsynth.ledger.charges import check_room
+from dpsynth.ledger.scopes import WHOLE, Amounts, Balance, Scope, balances, cost_text
 from dpsynth.ledger.store import Store
 from dpsynth.policy.model import Policy
-from dpsynth.service.datasets import cap_of, dataset, lifetime_scope, requester_scope
+from dpsynth.service.budgets import part_for, touched_scopes
 from dpsynth.service.people import require_role
-from dpsynth.service.plans import requested_rho, run_plan
-from dpsynth.service.tables import requests
+from dpsynth.service.plans import plan_cost, requested_rho, run_plan, within_release_cap
+from dpsynth.service.registry import dataset
 from dpsynth.service.views import DatasetInfo, Quote, RequestForm, ScopeView
 
-__all__ = ["check_attempts", "check_form", "quote", "scope_view", "touched_scopes"]
+__all__ = ["Price", "price", "purpose_counter", "quote", "scope_view", "touched_balances"]
 
 _LONGEST = 4000
+_DELTA = "1e-6"
+
+
+@dataclass(frozen=True)
+class Price:
+    """What a valid request costs: its plan, its cost, and the part of its scopes that it touches."""
+
+    plan: Plan
+    cost: Cost
+    part: str
 
 
 def scope_view(balance: Balance) -> ScopeView:
-    """A balance for people, with the cap also as epsilon at delta 1e-6."""
-    scope = balance.scope
-    epsilon = epsilon_at(zcdp_curve(scope.rho_cap), "1e-6")
+    """A balance for people, with the cap and the running sum also as epsilon at delta 1e-6."""
+    scope, spent = balance.scope, balance.amount("spent")
     return ScopeView(
-        scope.id,
-        scope.kind,
-        scope.title,
-        scope.rho_cap,
-        balance.rho("spent"),
-        balance.rho("held"),
-        balance.rho("forfeited"),
-        scope.omega,
-        f"epsilon {epsilon} at delta 1e-6",
+        id=scope.id,
+        kind=scope.kind,
+        title=scope.title,
+        rho_cap_nano=scope.cap.rho,
+        spent_nano=balance.rho("spent"),
+        held_nano=balance.rho("held"),
+        forfeited_nano=balance.rho("forfeited"),
+        omega=scope.cap.omega,
+        left_nano=balance.left,
+        epsilon_cap=_words(epsilon_of_cap(scope.cap, _DELTA)),
+        epsilon_spent=_words(epsilon_at(spent, _DELTA, scope.cap.omega) if spent.rho else "0"),
     )
+
+
+def _words(epsilon: str) -> str:
+    return f"epsilon {epsilon} at delta {_DELTA}"
 
 
 def _check_text(name: str, text: str, least: int) -> None:
@@ -51,39 +73,39 @@ def _check_text(name: str, text: str, least: int) -> None:
         )
 
 
-def check_form(form: RequestForm, policy: Policy) -> int:
-    """Everything that public facts can refuse. Returns the charge in nano-rho."""
+def price(form: RequestForm, policy: Policy) -> Price:
+    """Check everything that public facts can refuse; what the request costs."""
     _check_text("purpose", form.purpose, policy.approval.justification_min_chars)
     _check_text("list of recipients", form.recipients, 1)
     most = policy.budget.report_delta
-    if form.delta is not None and parse_decimal(form.delta, "delta") > parse_decimal(most, "delta"):
+    if form.delta is not None and parse_decimal(form.delta, "delta") > Decimal(most):
         raise PolicyRefusal(
             f"A delta above {most} is not what policy {policy.id} reports at",
             allowed=f"delta at most {most}",
             remedy="leave delta out",
         )
+    part = part_for(policy, form.partition)
     rho_nano = requested_rho(form, policy)
-    cap = cap_of(policy.budget.per_release)
-    if rho_nano > cap.rho_nano:
+    _, plan = run_plan(policy, form.synthesizer, rho_nano)
+    cost = plan_cost(plan, policy)
+    if not within_release_cap(policy, cost_text(cost)):
         raise PolicyRefusal(
             f"The request needs rho {rho_nano / 1e9:.6f}, more than {policy.id} allows for one release",
-            allowed=f"rho at most {cap.rho_nano / 1e9:.6f}",
+            allowed=f"rho at most {cap_of(policy.budget.per_release).rho / 1e9:.6f}",
             remedy="ask for a smaller epsilon",
         )
-    run_plan(policy, form.synthesizer, rho_nano)
-    return rho_nano
+    return Price(plan, cost, part)
 
 
-def touched_scopes(found: DatasetInfo, requester: str) -> list[Scope]:
-    """The scopes that a request touches."""
-    policy, sha256 = found.policy, found.policy_sha256
-    return [lifetime_scope(policy, sha256), requester_scope(policy, sha256, requester)]
-
-
-def _touched(connection: Connection, scopes: Sequence[Scope]) -> list[Balance]:
+def touched_balances(connection: Connection, scopes: Sequence[Scope]) -> list[Balance]:
     """Their balances; a scope that was never used is empty."""
     known = {balance.scope.id: balance for balance in balances(connection, [scope.id for scope in scopes])}
-    return [known.get(scope.id, Balance(scope, zero(), zero(), zero())) for scope in scopes]
+    return [known.get(scope.id, Balance(scope, {WHOLE: Amounts()})) for scope in scopes]
+
+
+def purpose_counter(found: DatasetInfo, form: RequestForm) -> str:
+    """Name of the counter of attempts for this purpose on this dataset, whoever asks."""
+    return attempt_id(found.dataset_id, form.purpose)
 
 
 def quote(store: Store, actor: str, form: RequestForm) -> Quote:
@@ -91,54 +113,30 @@ def quote(store: Store, actor: str, form: RequestForm) -> Quote:
     with store.read() as connection:
         require_role(connection, actor, "data_scientist", "data_owner")
         found = dataset(connection, form.dataset_id)
-        rho_nano = check_form(form, found.policy)
-        touched = _touched(connection, touched_scopes(found, actor))
-        refusal = _refusal(connection, touched, actor, form, found.policy, rho_nano)
+        asked = price(form, found.policy)
+        scopes = touched_scopes(found.policy, found.policy_sha256, actor)
+        touched = touched_balances(connection, scopes)
+        refusal = _refusal(connection, touched, found, form, asked)
     delta = form.delta or found.policy.budget.report_delta
-    _, plan = run_plan(found.policy, form.synthesizer, rho_nano)
     return Quote(
-        rho_nano,
-        epsilon_at(zcdp_curve(rho_nano), delta),
+        asked.plan.rho_nano,
+        epsilon_at(asked.cost, delta),
         delta,
         not refusal,
         tuple(scope_view(balance) for balance in touched),
-        plan.steps,
+        asked.plan.steps,
         refusal,
     )
 
 
 def _refusal(
-    connection: Connection,
-    touched: Sequence[Balance],
-    actor: str,
-    form: RequestForm,
-    policy: Policy,
-    rho_nano: int,
+    connection: Connection, touched: Sequence[Balance], found: DatasetInfo, form: RequestForm, asked: Price
 ) -> str:
     try:
-        check_attempts(connection, actor, form, policy)
+        counter = purpose_counter(found, form)
+        check_attempts(connection, counter, found.policy.budget.max_attempts_per_purpose)
         for balance in touched:
-            check_room(balance, zcdp_curve(rho_nano))
+            check_room(balance, asked.cost, asked.part)
     except (BudgetExceeded, PolicyRefusal) as error:
         return error.text()
     return ""
-
-
-def check_attempts(connection: Connection, actor: str, form: RequestForm, policy: Policy) -> None:
-    """Raises PolicyRefusal when this purpose has been tried as often as the policy allows."""
-    query = (
-        select(func.count())
-        .select_from(requests)
-        .where(
-            requests.c.requester == actor,
-            requests.c.dataset_id == form.dataset_id,
-            requests.c.purpose == form.purpose.strip(),
-            requests.c.state != "cancelled",
-        )
-    )
-    if connection.execute(query).scalar_one() >= policy.budget.max_attempts_per_purpose:
-        raise PolicyRefusal(
-            "This purpose has used all its attempts",
-            allowed=f"{policy.budget.max_attempts_per_purpose} attempts for one purpose",
-            remedy="use a release that is published already; that costs nothing",
-        )

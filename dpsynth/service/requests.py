@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import json
 import secrets
+from typing import Any
 
 from sqlalchemy import Connection, Row, Select, select, update
 
-from dpsynth.accounting.curves import zcdp_curve
 from dpsynth.accounting.statement import epsilon_at
 from dpsynth.core.canonical import digest
-from dpsynth.core.errors import BadInput, Conflict, PolicyRefusal
+from dpsynth.core.errors import BadInput, BudgetExceeded, Conflict, PolicyRefusal
 from dpsynth.ledger.chain import append
-from dpsynth.ledger.charges import open_scope, release, reserve
+from dpsynth.ledger.charges import Hold, release, reserve
+from dpsynth.ledger.scopes import cost_text, open_scope
 from dpsynth.ledger.store import Store
-from dpsynth.policy.model import Policy
+from dpsynth.service.budgets import touched_scopes
 from dpsynth.service.clock import iso_in, iso_now, unix_now
-from dpsynth.service.datasets import (
-    dataset,
-    dataset_row,
-    parsed_policy,
-)
 from dpsynth.service.people import person, require_role
-from dpsynth.service.quotes import check_attempts, check_form, touched_scopes
+from dpsynth.service.quotes import Price, price, purpose_counter
+from dpsynth.service.records import asked_sha256
+from dpsynth.service.registry import dataset, dataset_row, parsed_policy
 from dpsynth.service.tables import decisions, requests
 from dpsynth.service.views import (
     DecisionView,
@@ -36,63 +34,101 @@ _DAY = 86_400
 
 
 def submit(store: Store, actor: str, form: RequestForm) -> RequestView:
-    """Hold the budget and queue the job, in one transaction. Same key and same form: same answer."""
+    """Hold the budget and queue the job, in one transaction. Same key and same form: same answer.
+
+    A request for which there is no room is written down as refused, so that it can be explained later.
+    """
     key = form.key or secrets.token_hex(16)
-    with store.write() as connection:
-        require_role(connection, actor, "data_scientist", "data_owner")
-        found = dataset(connection, form.dataset_id)
-        policy = found.policy
-        rho_nano = check_form(form, policy)
-        payload = digest(
-            {**form.__dict__, "key": key, "actor": actor, "policy": found.policy_sha256, "rho": str(rho_nano)}
-        )
-        scopes = touched_scopes(found, actor)
-        for scope in scopes:
-            open_scope(connection, scope)
-        request_id = "r-" + digest({"actor": actor, "key": key})[:12]
-        known = connection.execute(select(requests.c.id).where(requests.c.id == request_id)).first()
-        lease = unix_now() + policy.approval.decide_within_days * _DAY
-        if known is None:
-            check_attempts(connection, actor, form, policy)
-        if reserve(
-            connection, request_id, payload, [scope.id for scope in scopes], zcdp_curve(rho_nano), lease
-        ):
-            _insert(connection, request_id, actor, form, policy, rho_nano)
+    request_id = "r-" + digest({"actor": actor, "key": key})[:12]
+    try:
+        with store.write() as connection:
+            _hold(connection, actor, form, request_id)
+    except BudgetExceeded as error:
+        with store.write() as connection:
+            _refuse(connection, actor, form, request_id, error)
+        raise BudgetExceeded(
+            error.what,
+            allowed=error.allowed,
+            remedy=f"{error.remedy}; `dpsynth ledger explain {request_id}` says what would fit",
+        ) from error
     return show(store, actor, request_id)
 
 
+def _hold(connection: Connection, actor: str, form: RequestForm, request_id: str) -> None:
+    require_role(connection, actor, "data_scientist", "data_owner")
+    found = dataset(connection, form.dataset_id)
+    policy = found.policy
+    asked = price(form, policy)
+    known = connection.execute(by_id(request_id)).first()
+    if known is not None and known.state == "refused":
+        raise BudgetExceeded(known.message, remedy="send it again with a new key")
+    scopes = touched_scopes(policy, found.policy_sha256, actor)
+    for scope in scopes:
+        open_scope(connection, scope)
+    hold = Hold(
+        key=request_id,
+        payload_sha256=_payload(form, actor, found.policy_sha256, asked),
+        scopes=[scope.id for scope in scopes],
+        cost=asked.cost,
+        part=asked.part,
+        attempt=purpose_counter(found, form),
+        attempts_allowed=policy.budget.max_attempts_per_purpose,
+    )
+    if reserve(connection, hold, unix_now() + policy.approval.decide_within_days * _DAY):
+        state = ("queued", "queued", "The budget is held. Nothing is spent yet.")
+        _insert(connection, request_id, actor, form, asked, state)
+
+
+def _payload(form: RequestForm, actor: str, policy_sha256: str, asked: Price) -> str:
+    """Digest of everything that was asked; the key is what names it, so it is no part of it."""
+    body = {name: value for name, value in form.__dict__.items() if name != "key"}
+    cost = json.loads(cost_text(asked.cost))
+    return digest({**body, "actor": actor, "policy": policy_sha256, "cost": cost})
+
+
+def _refuse(
+    connection: Connection, actor: str, form: RequestForm, request_id: str, error: BudgetExceeded
+) -> None:
+    """Write down a request for which there was no room. It holds nothing and counts as no attempt."""
+    if connection.execute(by_id(request_id)).first() is not None:
+        return
+    asked = price(form, dataset(connection, form.dataset_id).policy)
+    _insert(connection, request_id, actor, form, asked, ("refused", "done", error.what))
+    append(connection, "refused", request=request_id, reason=error.what)
+
+
 def _insert(
-    connection: Connection, request_id: str, actor: str, form: RequestForm, policy: Policy, rho_nano: int
+    connection: Connection,
+    request_id: str,
+    actor: str,
+    form: RequestForm,
+    asked: Price,
+    state: tuple[str, str, str],
 ) -> None:
     row = dataset_row(connection, form.dataset_id)
+    policy = parsed_policy(row.policy_text, row.id)
     delta = form.delta or policy.budget.report_delta
-    connection.execute(
-        requests.insert().values(
-            id=request_id,
-            dataset_id=form.dataset_id,
-            requester=actor,
-            synthesizer=form.synthesizer,
-            rho=rho_nano,
-            epsilon=epsilon_at(zcdp_curve(rho_nano), delta),
-            delta=delta,
-            purpose=form.purpose.strip(),
-            recipients=form.recipients.strip(),
-            policy_text=row.policy_text,
-            policy_sha256=row.policy_sha256,
-            state="queued",
-            stage="queued",
-            message="The budget is held. Nothing is spent yet.",
-            created=iso_now(),
-            due=iso_in(policy.approval.decide_within_days),
-            worker="",
-            lease_until=0,
-            attempts=0,
-            verdict="",
-            dossier="",
-            bundle="",
-        )
-    )
-    append(connection, "request", request=request_id, actor=actor, policy_sha256=row.policy_sha256)
+    values: dict[str, Any] = {
+        "id": request_id,
+        "dataset_id": form.dataset_id,
+        "requester": actor,
+        "synthesizer": form.synthesizer,
+        "part": form.partition,
+        "rho": asked.plan.rho_nano,
+        "cost": cost_text(asked.cost),
+        "epsilon": epsilon_at(asked.cost, delta),
+        "delta": delta,
+        "purpose": form.purpose.strip(),
+        "recipients": form.recipients.strip(),
+        "policy_text": row.policy_text,
+        "policy_sha256": row.policy_sha256,
+        "created": iso_now(),
+        "due": iso_in(policy.approval.decide_within_days),
+    }
+    mutable = dict(zip(("state", "stage", "message"), state, strict=True))
+    empty = dict.fromkeys(("worker", "verdict", "dossier", "bundle"), "")
+    connection.execute(requests.insert().values(**values, **mutable, **empty, lease_until=0, attempts=0))
+    append(connection, "request", request=request_id, actor=actor, asked_sha256=asked_sha256(values))
 
 
 def request_row(connection: Connection, actor: str, request_id: str) -> Row[tuple[object, ...]]:
@@ -148,6 +184,7 @@ def view(connection: Connection, row: Row[tuple[object, ...]], actor: str | None
         dataset_id=row.dataset_id,
         requester=row.requester,
         synthesizer=row.synthesizer,
+        partition=row.part,
         rho_nano=row.rho,
         epsilon=row.epsilon,
         delta=row.delta,

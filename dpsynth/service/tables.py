@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Integer, String, Table, Text, UniqueConstraint
+from sqlalchemy import BigInteger, Column, Index, Integer, String, Table, Text, UniqueConstraint
 
-from dpsynth.ledger.store import metadata
+from dpsynth.ledger.schema import metadata
 
-__all__ = ["datasets", "decisions", "people", "requests"]
+__all__ = ["datasets", "decisions", "people", "policy_changes", "requests"]
 
 people = Table(
     "person",
@@ -26,6 +26,22 @@ datasets = Table(
     Column("source_path", String, nullable=False),
     Column("source_sha256", String, nullable=False),
     Column("registered", String, nullable=False),
+    Column("owner", String, nullable=False),
+)
+
+policy_changes = Table(
+    "policy_change",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("dataset_id", String, nullable=False),
+    Column("policy_text", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("policy_sha256", String, nullable=False),
+    Column("source_path", String, nullable=False),
+    Column("source_sha256", String, nullable=False),
+    Column("proposer", String, nullable=False),
+    Column("proposed", String, nullable=False),
+    Column("state", String, nullable=False),
 )
 
 requests = Table(
@@ -36,7 +52,9 @@ requests = Table(
     Column("dataset_id", String, nullable=False),
     Column("requester", String, nullable=False),
     Column("synthesizer", String, nullable=False),
+    Column("part", String, nullable=False),
     Column("rho", BigInteger, nullable=False),
+    Column("cost", Text, nullable=False),
     Column("epsilon", String, nullable=False),
     Column("delta", String, nullable=False),
     Column("purpose", Text, nullable=False),
@@ -54,6 +72,7 @@ requests = Table(
     Column("verdict", String, nullable=False),
     Column("dossier", Text, nullable=False),
     Column("bundle", String, nullable=False),
+    Index("request_state", "state"),
 )
 
 decisions = Table(

@@ -9,14 +9,21 @@ from dpsynth.policy.model import Policy
 
 __all__ = [
     "STAGES",
+    "BudgetPlan",
+    "CheckpointView",
     "DatasetInfo",
     "DecisionView",
     "Dossier",
     "EntryView",
+    "EventLine",
+    "Explanation",
     "Person",
+    "PlanLine",
+    "PolicyChange",
     "Quote",
     "RequestForm",
     "RequestView",
+    "ScopeLine",
     "ScopeView",
 ]
 
@@ -44,17 +51,37 @@ class Person:
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """A registered dataset: its policy and when it came. Nothing about its rows."""
+    """A registered dataset: its policy and when it came. Nothing about its rows.
+
+    ``pending`` is the id of a proposed version that waits for a second person, or "".
+    """
 
     dataset_id: str
     policy: Policy
     policy_sha256: str
     registered: str
+    pending: str = ""
+
+
+@dataclass(frozen=True)
+class PolicyChange:
+    """A proposed version of a policy. ``lines`` say in plain words what it changes."""
+
+    id: str
+    dataset_id: str
+    proposer: str
+    proposed: str
+    reason: str
+    state: str
+    lines: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class RequestForm:
-    """What a data scientist asks for. State epsilon (with delta) or rho; delta defaults to the policy's."""
+    """What a data scientist asks for. State epsilon (with delta) or rho; delta defaults to the policy's.
+
+    ``partition`` names one public value of the policy's partition column, or is empty for the whole table.
+    """
 
     dataset_id: str
     synthesizer: str
@@ -64,11 +91,18 @@ class RequestForm:
     delta: str | None = None
     rho: str | None = None
     key: str = ""
+    partition: str = ""
 
 
 @dataclass(frozen=True)
 class ScopeView:
-    """A budget scope. Amounts in nano-rho (1e-9 zCDP); epsilon_cap in words: "epsilon 2 at delta 1e-6"."""
+    """A budget scope. Amounts in nano-rho (1e-9 zCDP), as the smallest line above each curve.
+
+    Attributes:
+        left_nano: largest zCDP charge that still fits at every gated order.
+        epsilon_cap: the promise, in words: "epsilon 2 at delta 1e-6".
+        epsilon_spent: the running sum, in words; orientation only (SPENT_NOTE).
+    """
 
     id: str
     kind: str
@@ -78,12 +112,9 @@ class ScopeView:
     held_nano: int
     forfeited_nano: int
     omega: int
+    left_nano: int
     epsilon_cap: str
-
-    @property
-    def left_nano(self) -> int:
-        """What may still be reserved."""
-        return max(0, self.rho_cap_nano - self.spent_nano - self.held_nano)
+    epsilon_spent: str
 
 
 @dataclass(frozen=True)
@@ -118,6 +149,7 @@ class RequestView:
     dataset_id: str
     requester: str
     synthesizer: str
+    partition: str
     rho_nano: int
     epsilon: str
     delta: str
@@ -141,6 +173,72 @@ class Dossier:
 
     sha256: str
     body: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class EventLine:
+    """Events of one kind and price: how often, and what they cost together."""
+
+    event: str
+    times: int
+    rho_nano: int
+    epsilon: str
+
+
+@dataclass(frozen=True)
+class ScopeLine:
+    """One budget: why it refuses ("" if it does not), and the largest zCDP charge that would fit."""
+
+    title: str
+    refusal: str
+    would_fit: str
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What a request costs, event by event, and how each budget stands to it."""
+
+    request: str
+    state: str
+    cost: tuple[str, ...]
+    events: tuple[EventLine, ...]
+    recount: str
+    scopes: tuple[ScopeLine, ...]
+    history: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True)
+class PlanLine:
+    """``room`` more releases of this size fit, by the tightest budget."""
+
+    epsilon: str
+    delta: str
+    rho_nano: int
+    room: int
+    tightest: str
+
+
+@dataclass(frozen=True)
+class BudgetPlan:
+    """How many releases of which size fit in what is left."""
+
+    dataset_id: str
+    synthesizer: str
+    lines: tuple[PlanLine, ...]
+    scopes: tuple[ScopeView, ...]
+
+
+@dataclass(frozen=True)
+class CheckpointView:
+    """A signed checkpoint: its facts, the envelope as text, and the sinks that keep it."""
+
+    origin: str
+    seq: int
+    hash: str
+    time: str
+    envelope: str
+    sinks: tuple[str, ...]
 
 
 @dataclass(frozen=True)

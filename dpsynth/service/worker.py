@@ -13,10 +13,9 @@ from sqlalchemy import Connection, Row, select
 
 from dpsynth.audit.report import report_sha256
 from dpsynth.ledger.chain import append
-from dpsynth.ledger.charges import charge_state, forfeit, release
+from dpsynth.ledger.charges import charge, forfeit, release
 from dpsynth.ledger.store import Store
 from dpsynth.mechanisms.noise import Noise
-from dpsynth.service.datasets import parsed_policy
 from dpsynth.service.dossier import build_dossier
 from dpsynth.service.jobs import (
     LOST,
@@ -30,6 +29,7 @@ from dpsynth.service.jobs import (
     set_stage,
 )
 from dpsynth.service.pipeline import Candidate, Run
+from dpsynth.service.registry import parsed_policy
 from dpsynth.service.tables import requests
 
 __all__ = ["run_next"]
@@ -42,8 +42,12 @@ def run_next(
     noise: Noise,
     lease_seconds: int,
     on_stage: Callable[[str], None] | None,
+    witness: Callable[[], object],
 ) -> str | None:
-    """Recover what dead workers left, then run the oldest queued request. Returns its id, or None."""
+    """Recover what dead workers left, then run the oldest queued request. Returns its id, or None.
+
+    ``witness`` keeps a checkpoint outside; it is called before and after the charge is spent.
+    """
     recover(store)
     request_id = claim(store, worker, lease_seconds)
     if request_id is None:
@@ -58,7 +62,7 @@ def run_next(
         row = _row(connection, request_id)
     try:
         with heartbeat(store, request_id, lease_seconds):
-            candidate = Run(store, home, row, noise, lease_seconds).execute(tell)
+            candidate = Run(store, home, row, noise, lease_seconds, witness).execute(tell)
             _offer(store, home, row, candidate)
     except Superseded:
         return request_id  # another worker or a cancellation has it: nothing here is ours to change
@@ -107,7 +111,7 @@ def _end_badly(store: Store, home: Path, row: Row[tuple[object, ...]], error: Ex
     with store.write() as connection:
         if not is_owner(connection, row):
             return
-        state = charge_state(connection, request_id)
+        state = charge(connection, request_id).state
         message = LOST
         if state == "RESERVED":
             release(connection, request_id, "ended before commit")

@@ -45,7 +45,9 @@ class AIM:
             rounds = 0
         options = {"rounds": rounds, "max_model_cells": max_model_cells}
         steps = _steps(len(workload), columns, rounds, rho_nano)
-        return Plan(self.name, self.version, rho_nano, steps, options)
+        # A tenth of each round, the growing and the last one included, goes into its choice.
+        choices = rho_nano // 10 + 1 if rounds else 0
+        return Plan(self.name, self.version, rho_nano, steps, options, choices)
 
     def fit(self, plan: Plan, curator: Curator) -> FittedModel:
         """Run the rounds, then fit once more to everything that was measured."""

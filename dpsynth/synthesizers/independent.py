@@ -25,7 +25,8 @@ class Independent:
         refuse_if_infeasible(self.name, domain, rho_nano, max_model_cells)
         rho = rho_text(rho_nano)
         step = f"Count each of the {len(domain.columns)} columns with noise, for rho {rho} in all."
-        return Plan(self.name, self.version, rho_nano, (step,), {"max_model_cells": max_model_cells})
+        options = {"max_model_cells": max_model_cells}
+        return Plan(self.name, self.version, rho_nano, (step,), options, choices_nano=0)
 
     def fit(self, plan: Plan, curator: Curator) -> FittedModel:
         """Measure every column, fit each alone."""

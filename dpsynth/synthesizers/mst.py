@@ -38,7 +38,8 @@ class MST:
             f"Choose at most {edges} pairs privately, joining the columns into a tree, for rho {third}.",
             "Count the chosen pairs with noise, for all that is left.",
         )
-        return Plan(self.name, self.version, rho_nano, steps, {"max_model_cells": max_model_cells})
+        options = {"max_model_cells": max_model_cells}
+        return Plan(self.name, self.version, rho_nano, steps, options, rho_nano // 3)
 
     def fit(self, plan: Plan, curator: Curator) -> FittedModel:
         """One-way marginals, tree, two-way marginals, then one fit to all of them."""

@@ -8,7 +8,7 @@ from dpsynth.service import ScopeView
 from dpsynth.ui.charts import Bar, budget_chart
 from dpsynth.ui.session import Session
 from dpsynth.ui.show import refusals_shown, table
-from dpsynth.ui.words import RECALL, rho_text
+from dpsynth.ui.words import RECALL, SPENT_NOTE, rho_text
 
 __all__ = ["page", "scope_bar", "scope_row"]
 
@@ -17,8 +17,9 @@ def page(session: Session) -> None:
     """Every budget that this person may see."""
     st.title("Budget board")
     st.write(
-        "Privacy budget is counted in rho (zCDP) and is for life: it is never refilled. "
-        "A requester's ceiling lies inside the lifetime budget and adds nothing to it."
+        "Privacy budget is counted in rho (zCDP) and is for life: it is never refilled. Budgets lie inside "
+        "each other: the lifetime budget of the people, in it that of each dataset, in it that of each table "
+        "and the ceiling of each requester. A request must fit in all of its four; none adds to another."
     )
     with refusals_shown():
         scopes = session.platform.budget(session.actor)
@@ -32,6 +33,7 @@ def page(session: Session) -> None:
             "without a release. Held: promised to a request that has not begun; free again if it is "
             "cancelled. " + RECALL
         )
+        st.caption(f"Promise: what the cap promises, whatever happens. Spent so far: {SPENT_NOTE}.")
 
 
 def scope_bar(scope: ScopeView) -> Bar:
@@ -50,10 +52,11 @@ def scope_row(scope: ScopeView) -> dict[str, str]:
     """A scope as one row of text."""
     return {
         "Budget": scope.title,
+        "Promise": scope.epsilon_cap,
+        "Spent so far": scope.epsilon_spent,
         "Cap (rho)": rho_text(scope.rho_cap_nano),
         "Spent": rho_text(scope.spent_nano),
         "of it forfeited": rho_text(scope.forfeited_nano),
         "Held": rho_text(scope.held_nano),
         "Left": rho_text(scope.left_nano),
-        "Cap in words": scope.epsilon_cap,
     }

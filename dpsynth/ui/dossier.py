@@ -15,6 +15,7 @@ from dpsynth.ui.places import DOSSIER, INBOX, go
 from dpsynth.ui.session import Session
 from dpsynth.ui.show import badge, refusals_shown, say, show_refusal, table, words_of_others
 from dpsynth.ui.words import (
+    SPENT_NOTE,
     STATES,
     Word,
     due_text,
@@ -77,7 +78,7 @@ def _whole(session: Session, view: RequestView, found: Dossier) -> None:
     _verdict(view, body)
     _what_leaves(body)
     _promise(body["guarantee"])
-    _budget(body["budget"])
+    _budget(body["budget"], body["guarantee"]["delta"])
     attacks(session, view.id, body["audit"])
     with st.expander("Files and digests that the signatures cover"):
         _files(found)
@@ -126,6 +127,8 @@ def _what_leaves(body: dict[str, Any]) -> None:
         f"{release['rows']:,} synthetic rows with {len(release['columns'])} columns, made by "
         f"{request['synthesizer']} from {body['policy']['title']}."
     )
+    if request["partition"]:
+        say(f"Made from one part of the table only: {request['partition']}.")
     st.caption("Columns")
     say(", ".join(release["columns"]))
     left, right = st.columns(2)
@@ -147,16 +150,20 @@ def _promise(guarantee: dict[str, Any]) -> None:
         f"Whether or not any one **{escaped(guarantee['unit'])}** is in the data, what anybody can infer "
         "about them from the release changes by at most a bounded amount."
     )
-    for column, (name, value) in zip(
-        st.columns(3),
-        (
-            ("rho (zCDP)", rho_text(int(guarantee["rho_nano"]))),
-            ("epsilon", guarantee["epsilon"]),
-            ("at delta", guarantee["delta"]),
-        ),
-        strict=True,
-    ):
+    numbers = [
+        ("rho (zCDP)", rho_text(int(guarantee["rho_nano"])), 1.5),
+        ("epsilon", guarantee["epsilon"], 1.0),
+        ("epsilon, Gaussian", guarantee["gaussian_epsilon"], 1.3),
+        ("at delta", guarantee["delta"], 1.0),
+    ]
+    shown = [number for number in numbers if number[1]]
+    for column, (name, value, _) in zip(st.columns([width for _, _, width in shown]), shown, strict=True):
         column.metric(name, value, border=True)
+    if guarantee["gaussian_epsilon"]:
+        say(
+            "The second epsilon is by the exact Gaussian conversion. Both hold: they state the same loss, and "
+            "the smaller one is the tighter promise."
+        )
     say(odds_text(guarantee["epsilon"], guarantee["delta"]))
     if guarantee["unit_note"]:
         say(f"Who is protected: {guarantee['unit_note']}")
@@ -166,7 +173,7 @@ def _promise(guarantee: dict[str, Any]) -> None:
             say(f"It holds if {one}.")
 
 
-def _budget(scopes: list[dict[str, str]]) -> None:
+def _budget(scopes: list[dict[str, str]], delta: str) -> None:
     st.header("Budget before, this, after", divider="gray")
     bars, rows = [], []
     for scope in scopes:
@@ -181,11 +188,13 @@ def _budget(scopes: list[dict[str, str]]) -> None:
                 "After": rho_text(after),
                 "Cap": rho_text(cap),
                 "Left for ever": rho_text(max(0, cap - after)),
-                "After, as epsilon at delta 1e-6": f"{scope['epsilon_after']} of {scope['epsilon_cap']}",
+                "Promise": f"epsilon {scope['epsilon_cap']} at delta {delta}",
+                "Spent with this": f"epsilon {scope['epsilon_after']} at delta {delta}",
             }
         )
     budget_chart(bars)
     table(rows)
+    st.caption(f"Promise: what the cap promises, whatever happens. Spent with this: {SPENT_NOTE}.")
     for scope, row in zip(scopes, rows, strict=True):
         say(f"{scope['title']}: after this, rho {row['Left for ever']} of {row['Cap']} remains, for ever.")
 

@@ -7,7 +7,6 @@ from collections.abc import Callable
 import streamlit as st
 
 from dpsynth.core.errors import DpsynthError
-from dpsynth.service import Platform
 from dpsynth.ui import budget, dossier, inbox, my_requests, new_request
 from dpsynth.ui.audit_view import forget_numbers
 from dpsynth.ui.decision import forget_opened
@@ -24,9 +23,9 @@ from dpsynth.ui.places import (
     go,
     home_of,
 )
-from dpsynth.ui.session import BANNER, JUST_CHOSEN, Session, demo_allowed, sign_in, state_dir
+from dpsynth.ui.session import BANNER, JUST_CHOSEN, Session, demo_allowed, open_platform, sign_in
 from dpsynth.ui.show import show_refusal
-from dpsynth.ui.words import ROLES, role_text
+from dpsynth.ui.words import ROLES, escaped, role_text
 
 __all__ = ["main"]
 
@@ -48,7 +47,10 @@ def main() -> None:
         return
     st.error(BANNER, icon=":material/warning:")
     try:
-        session = sign_in(Platform.open(state_dir()))
+        platform = open_platform()
+        if platform.alarm:
+            st.error(f"Nothing can be changed here: {escaped(platform.alarm)}.", icon=":material/lock:")
+        session = sign_in(platform)
     except DpsynthError as error:
         _menu(None)
         show_refusal(error)

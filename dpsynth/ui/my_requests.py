@@ -58,6 +58,8 @@ def _card(session: Session, view: RequestView) -> None:
         with st.expander("What you asked for"):
             words_of_others("Purpose", view.purpose)
             words_of_others("Recipients", view.recipients)
+            if view.partition:
+                words_of_others("Part of the table", view.partition)
 
 
 def _until(view: RequestView) -> str:
@@ -75,6 +77,8 @@ def _next_step(view: RequestView) -> str:
         "rejected": "read the reason below; a new run is a new charge",
         "failed": "ask the compliance officer what happened",
         "cancelled": "nothing; the held budget is free again",
+        "refused": "nothing was held or spent. Ask for less, or use a release that is published already; "
+        f"`dpsynth ledger explain {view.id}` says what would fit",
     }
     return steps[view.state]
 

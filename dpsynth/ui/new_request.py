@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 
 import streamlit as st
 
-from dpsynth.core.errors import DpsynthError
+from dpsynth.core.errors import BudgetExceeded, DpsynthError
 from dpsynth.policy.model import Policy
 from dpsynth.service import DatasetInfo, Quote, RequestForm
 from dpsynth.ui.charts import Bar, budget_chart
 from dpsynth.ui.places import MY_REQUESTS, flash, go
 from dpsynth.ui.session import Session
 from dpsynth.ui.show import refusals_shown, say, show_refusal, table
-from dpsynth.ui.words import SYNTHESIZERS, escaped, odds_text, rho_text
+from dpsynth.ui.words import SPENT_NOTE, SYNTHESIZERS, escaped, odds_text, rho_text
 
 __all__ = ["page"]
 
@@ -63,6 +63,7 @@ def _form(found: DatasetInfo) -> _Draft:
     names = [one.name for one in policy.synthesis.allowed]
     synthesizer = str(st.selectbox("Synthesizer", names))
     st.caption(SYNTHESIZERS.get(synthesizer, "a plug-in of this installation"))
+    part = _part(policy)
     epsilon, delta = _budget_inputs(policy)
     least = policy.approval.justification_min_chars
     purpose = st.text_area(
@@ -85,8 +86,27 @@ def _form(found: DatasetInfo) -> _Draft:
         missing.append(f"the purpose needs {least - written} more characters")
     if not recipients.strip():
         missing.append("the recipients are empty")
-    form = RequestForm(found.dataset_id, synthesizer, purpose, recipients, epsilon=epsilon, delta=delta)
+    form = RequestForm(
+        found.dataset_id, synthesizer, purpose, recipients, epsilon=epsilon, delta=delta, partition=part
+    )
     return _Draft(form, tuple(missing))
+
+
+def _part(policy: Policy) -> str:
+    """One public value of the policy's partition column, or "" for the whole table."""
+    column = policy.privacy_unit.partition_column
+    if column is None:
+        return ""
+    values = policy.domain()[column].values
+    return str(
+        st.selectbox(
+            f"Part of the table, by {column}",
+            ["", *values],
+            format_func=lambda value: str(value) or "the whole table",
+            key="part",
+            help="Nobody is in two parts, so requests for different parts do not add up.",
+        )
+    )
 
 
 def _public_facts(policy: Policy) -> None:
@@ -201,18 +221,37 @@ def _charge(quote: Quote) -> None:
                 "Budget it is charged to": scope.title,
                 "Left before": rho_text(scope.left_nano),
                 "This request": rho_text(quote.rho_nano),
-                "Left after": rho_text(after) if after >= 0 else "not enough",
+                "Left after": _left_after(after, quote.fits),
             }
         )
     budget_chart(bars)
     table(rows)
+    table(
+        [
+            {"Budget": scope.title, "Promise": scope.epsilon_cap, "Spent so far": scope.epsilon_spent}
+            for scope in quote.scopes
+        ]
+    )
+    st.caption(f"Promise: what the cap promises, whatever happens. Spent so far: {SPENT_NOTE}.")
+
+
+def _left_after(after: int, fits: bool) -> str:
+    """What is left for everyone; a request for one part of the table may fit where that is too little."""
+    if after >= 0:
+        return rho_text(after)
+    return "enough in this part" if fits else "not enough"
 
 
 def _submit(session: Session, form: RequestForm) -> None:
     """Send once: a second click carries the same key, so the service answers with the same request."""
     key = st.session_state.setdefault(_KEY, secrets.token_hex(16))
     with refusals_shown():
-        view = session.platform.submit(session.actor, replace(form, key=key))
+        try:
+            view = session.platform.submit(session.actor, replace(form, key=key))
+        except BudgetExceeded:
+            # This request is written down as refused; the next one is another.
+            del st.session_state[_KEY]
+            raise
         del st.session_state[_KEY]
         flash(f"Request {view.id} is queued. Its budget is held; nothing is spent yet.")
         go(MY_REQUESTS, view.id)

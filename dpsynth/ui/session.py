@@ -11,7 +11,7 @@ import streamlit as st
 from dpsynth.service import Person, Platform
 from dpsynth.ui.words import escaped, role_text
 
-__all__ = ["BANNER", "JUST_CHOSEN", "Session", "demo_allowed", "sign_in", "state_dir"]
+__all__ = ["BANNER", "JUST_CHOSEN", "Session", "demo_allowed", "open_platform", "sign_in"]
 
 JUST_CHOSEN = "just-chosen"
 BANNER = "Demo sign-in: anyone at this machine can act as anyone"
@@ -41,9 +41,13 @@ def demo_allowed() -> bool:
     return os.environ.get("DPSYNTH_DEMO") == "1"
 
 
-def state_dir() -> Path:
-    """The state directory: $DPSYNTH_STATE, or .state here."""
-    return Path(os.environ.get("DPSYNTH_STATE", ".state"))
+def open_platform() -> Platform:
+    """The platform that the environment names, in the words of the command line; SQLite in .state if none."""
+    return Platform.open(
+        Path(os.environ.get("DPSYNTH_STATE", ".state")),
+        database=os.environ.get("DPSYNTH_DATABASE", ""),
+        checkpoints=os.environ.get("DPSYNTH_CHECKPOINTS", ""),
+    )
 
 
 def _label(person: Person) -> str:

@@ -13,6 +13,7 @@ __all__ = [
     "RECALL",
     "RESULTS",
     "ROLES",
+    "SPENT_NOTE",
     "STATES",
     "SYNTHESIZERS",
     "Word",
@@ -30,6 +31,12 @@ __all__ = [
 RECALL = (
     "Copies of a published release cannot be recalled, and privacy budget that was spent does not come back."
 )
+
+SPENT_NOTE = (
+    "a running sum; if later requests were chosen after seeing earlier answers, the bound that holds is the "
+    "cap's epsilon"
+)
+"""The accountant's own words, which belong beside every sum that was spent so far."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,7 @@ STATES: dict[str, Word] = {
     "rejected": Word("Rejected", ":material/thumb_down:", "red"),
     "failed": Word("Failed", ":material/error:", "red"),
     "cancelled": Word("Cancelled", ":material/cancel:", "gray"),
+    "refused": Word("Refused, no room in the budget", ":material/block:", "red"),
 }
 
 RESULTS: dict[str, Word] = {

@@ -7,7 +7,7 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["bound_contributions"]
+__all__ = ["bound_contributions", "in_partition"]
 
 
 def bound_contributions(units: NDArray[np.int64], max_rows: int, key: bytes) -> NDArray[np.bool_]:
@@ -29,6 +29,25 @@ def bound_contributions(units: NDArray[np.int64], max_rows: int, key: bytes) -> 
         ranks = [_rank(key, unit, ordinal) for ordinal in range(len(rows))]
         keep[rows[np.argsort(ranks)[max_rows:]]] = False
     return keep
+
+
+def in_partition(units: NDArray[np.int64], parts: NDArray[np.int64], wanted: int) -> NDArray[np.bool_]:
+    """Mask of the rows of one part of the table, in which each unit lies in exactly one part.
+
+    A unit lies in the first part, in public order, in which it has a row; its rows in other parts belong to
+    no part. The rule looks at that unit's rows only and is the same for every request, so no unit is ever
+    in two parts of one snapshot.
+
+    Args:
+        units: unit of each row, shape (rows,); negative for a missing id.
+        parts: code of each row's value of the partition column, shape (rows,).
+        wanted: code of the part.
+    """
+    values, inverse = np.unique(units, return_inverse=True)
+    first = np.full(len(values), np.iinfo(np.int64).max)
+    np.minimum.at(first, inverse, parts.astype(np.int64))
+    mask: NDArray[np.bool_] = (first[inverse] == wanted) & (parts == wanted)
+    return mask
 
 
 def _rank(key: bytes, unit: int, ordinal: int) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.policy.model import Policy
-from dpsynth.vault.bounding import bound_contributions
+from dpsynth.vault.bounding import bound_contributions, in_partition
 from dpsynth.vault.encode import encode_column
 from dpsynth.vault.sources import RawTable, check_fingerprint, parse
 from dpsynth.vault.table import SensitiveTable
@@ -18,8 +18,11 @@ from dpsynth.vault.table import SensitiveTable
 __all__ = ["CoinedRows", "flip_coin", "open_table"]
 
 
-def open_table(data: bytes, expected_sha256: str, policy: Policy) -> SensitiveTable:
-    """Check the fingerprint, parse, bound contributions and encode to the policy's domain."""
+def open_table(data: bytes, expected_sha256: str, policy: Policy, partition: str = "") -> SensitiveTable:
+    """Check the fingerprint, parse, bound contributions and encode to the policy's domain.
+
+    With ``partition``, a public value of the policy's partition column, only the units of that part.
+    """
     check_fingerprint(data, expected_sha256)
     raw = parse(data, policy)
     domain = policy.domain()
@@ -29,6 +32,10 @@ def open_table(data: bytes, expected_sha256: str, policy: Policy) -> SensitiveTa
         for spec in policy.columns
         if spec.action == "keep"
     }
+    if partition:
+        column = str(policy.privacy_unit.partition_column)
+        inside = in_partition(units, codes[column], domain[column].values.index(partition))
+        units, codes = units[inside], {name: column[inside] for name, column in codes.items()}
     keep = bound_contributions(units, policy.privacy_unit.max_rows_per_unit, secrets.token_bytes(32))
     ordered = {name: codes[name][keep] for name in domain.names}
     return SensitiveTable(domain, ordered, units[keep])

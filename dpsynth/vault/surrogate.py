@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from dpsynth.accounting.curves import zcdp_curve
+from dpsynth.accounting.cost import Cost
 from dpsynth.accounting.events import Event
 from dpsynth.accounting.filter import PrivacyFilter
 from dpsynth.core.curator import NoisyMarginal
@@ -176,6 +176,6 @@ class Door:
         keep = bound_contributions(units, self.unit.max_rows, b"surrogate")
         return SurrogateTable(self.domain, {n: codes[n][keep] for n in self.domain.names}, units[keep])
 
-    def open(self, table: SurrogateTable, rho_nano: int) -> SurrogateRun:
-        """A witnessed run that may spend ``rho_nano``."""
-        return SurrogateRun(table, PrivacyFilter(zcdp_curve(rho_nano)), self.noise, self.unit)
+    def open(self, table: SurrogateTable, cost: Cost) -> SurrogateRun:
+        """A witnessed run that may spend ``cost``."""
+        return SurrogateRun(table, PrivacyFilter(cost), self.noise, self.unit)

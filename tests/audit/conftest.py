@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dpsynth.accounting.cost import Cost
 from dpsynth.accounting.events import DiscreteGaussian, Event, NoisyMax
 from dpsynth.audit.plan import AuditPlan, load_plan
 from dpsynth.audit.result import Claim
@@ -165,7 +166,7 @@ class Door:
         keep[order] = np.arange(len(units)) - first < self.unit.max_rows
         return Table(matrix[keep])
 
-    def open(self, table: Table, rho_nano: int) -> Run:
+    def open(self, table: Table, cost: Cost) -> Run:
         self.opened += 1
         fit = 0 if self.leaks.fixed_noise else self.opened
         return Run(self, table, np.random.default_rng([self.seed, fit]))

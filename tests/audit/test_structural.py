@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from dpsynth.accounting.curves import zcdp_curve
+from dpsynth.accounting.cost import zcdp_cost
 from dpsynth.accounting.events import DiscreteGaussian
 from dpsynth.accounting.statement import epsilon_at
 from dpsynth.audit.gaussian import discrete_normal
@@ -43,7 +43,7 @@ def test_a_correct_curator_is_not_accused_in_sixty_audits(audit, make_door) -> N
 
 def test_the_real_curator_passes_every_structural_test(domain, make_door, plan) -> None:
     rho = 500_000_000
-    claim = Claim(rho, epsilon_at(zcdp_curve(rho), "1e-6"), "1e-6")
+    claim = Claim(rho, epsilon_at(zcdp_cost(rho), "1e-6"), "1e-6")
     door = Door(domain, make_door(3, "replace_one").unit, OpenDPNoise())
     loose = plan.model_copy(update={"noise_fits": 9})
     results = run_structural(Independent(), door, claim, loose, 10_000, np.random.default_rng(3))

@@ -151,4 +151,4 @@ def test_a_file_that_changes_after_registration_fails_the_run_and_the_charge_sta
     ]
     assert kinds[-1] == "forfeited"
     quote = run(*kit.submit_words(), "--dry-run", "--json", state=fresh, person="sam").json
-    assert [(one["spent_nano"], one["forfeited_nano"]) for one in quote["scopes"]] == [(10**7, 10**7)] * 2
+    assert [(one["spent_nano"], one["forfeited_nano"]) for one in quote["scopes"]] == [(10**7, 10**7)] * 4

@@ -87,6 +87,18 @@ def test_a_request_that_the_budget_cannot_hold_is_refused(run: Any, kit: Any, re
         assert run(*kit.submit_words(rho="0.024", key=str(number)), state=registered, person="sam").code == 0
     third = run(*kit.submit_words(rho="0.024", key="2"), "--json", state=registered, person="sam")
     assert (third.code, third.error["kind"]) == (4, "budget")
+    refused = run("request", "list", "--json", state=registered, person="sam").json["requests"][0]
+    assert refused["state"] == "refused"
+    assert f"`dpsynth ledger explain {refused['id']}`" in third.error["remedy"]
+    explained = run("ledger", "explain", refused["id"], "--json", state=registered, person="sam")
+    assert (explained.code, explained.json["state"]) == (0, "REFUSED")
+    assert explained.json["scopes"][0]["refusal"] in third.error["what"]
+    (fits,) = {one["would_fit"] for one in explained.json["scopes"]}
+    assert fits.startswith("rho 0.010373523, epsilon 0.")
+    words = [word for word in kit.submit_words() if word not in {"--rho", "0.01"}]
+    for name, number in (("--rho", fits[4:15]), ("--epsilon", fits.split()[3])):
+        asked = run(*words, name, number, "--dry-run", "--json", state=registered, person="sam")
+        assert (asked.code, asked.json["fits"]) == (0, True), number
     dry = run(*kit.submit_words(rho="0.024"), "--dry-run", "--json", state=registered, person="sam")
     assert (dry.code, dry.json["fits"]) == (0, False)
 

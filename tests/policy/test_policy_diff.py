@@ -57,8 +57,8 @@ def test_more_approvers_are_tighter(base: str, edited: Edit) -> None:
         load_policy_text(base, "old.yaml"),
         load_policy_text(edited("approvers: 2", "approvers: 3"), "n"),
     )
-    assert [one.text for one in diff_policies(old, new)] == ["approval approvers 2 -> 3: TIGHTER"]
-    assert [one.text for one in diff_policies(new, old)] == ["approval approvers 3 -> 2: LOOSER"]
+    assert [one.text for one in diff_policies(old, new)] == ["approval approvers 2 to 3: TIGHTER"]
+    assert [one.text for one in diff_policies(new, old)] == ["approval approvers 3 to 2: LOOSER"]
 
 
 def test_replace_one_is_tighter_than_add_remove(base: str, edited: Edit) -> None:
@@ -115,8 +115,42 @@ def test_lifetime_epsilon_is_told_in_plain_words(edited: Edit) -> None:
     old = load_policy_text(_epsilon(edited, "2", "1e-6"), "old.yaml")
     new = load_policy_text(_epsilon(edited, "4", "1e-7"), "new.yaml")
     assert [one.text for one in diff_policies(old, new)] == [
-        "lifetime epsilon 2 -> 4: LOOSER",
-        "lifetime delta 1e-6 -> 1e-7: TIGHTER",
+        "lifetime epsilon 2 to 4: LOOSER",
+        "lifetime delta 1e-6 to 1e-7: TIGHTER",
+    ]
+
+
+def test_partition_column_is_looser_when_declared_tighter_when_removed_else_changed(
+    base: str, edited: Edit
+) -> None:
+    adjacency = "adjacency: add_remove"
+    none, region, diabetes = (
+        load_policy_text(text, "policy.yaml")
+        for text in (
+            base,
+            edited(adjacency, f"{adjacency}\n  partition_column: region"),
+            edited(adjacency, f"{adjacency}\n  partition_column: diabetes"),
+        )
+    )
+    key = "privacy unit partition column"
+    assert [one.text for one in diff_policies(none, region)] == [
+        f"{key} - to region: LOOSER (budgets of disjoint partitions no longer add up)"
+    ]
+    assert [one.text for one in diff_policies(region, none)] == [
+        f"{key} region to -: TIGHTER (budgets of all partitions add up again)"
+    ]
+    assert [one.text for one in diff_policies(region, diabetes)] == [
+        f"{key} region to diabetes: CHANGED (people lie in other partitions)"
+    ]
+
+
+def test_refresh_with_new_units_is_looser_and_says_what_it_gives(base: str, edited: Edit) -> None:
+    old = load_policy_text(base, "old.yaml")
+    new = load_policy_text(edited("refresh: none", "refresh: new_units_only"), "new.yaml")
+    note = "(under new_units_only new people get a budget of their own)"
+    assert [one.text for one in diff_policies(old, new)] == [f"refresh none to new_units_only: LOOSER {note}"]
+    assert [one.text for one in diff_policies(new, old)] == [
+        f"refresh new_units_only to none: TIGHTER {note}"
     ]
 
 

@@ -50,6 +50,40 @@ def test_problems_within_one_section_are_all_listed(edited: Edit) -> None:
     assert paths == ["budget.per_release", "budget.per_requester"]
 
 
+def test_rules_on_partitions_and_refresh_are_judged_though_other_sections_are_broken(edited: Edit) -> None:
+    text = edited(
+        "max_rows: 500000", "max_rows: 0",
+        "decimals: 2", "decimals: 10",
+        "id_column: person_id", "id_column: null",
+        "max_rows_per_unit: 2", "max_rows_per_unit: 1",
+        "adjacency: add_remove", "adjacency: replace_one\n  partition_column: height_cm",
+        "refresh: none", "refresh: new_units_only",
+    )  # fmt: skip
+    with pytest.raises(PolicyInvalid) as caught:
+        load_policy_text(text, "many.yaml")
+    assert {show_path(problem.path) for problem in caught.value.problems} == {
+        "source.max_rows",
+        "columns[3].decimals",
+        "privacy_unit.adjacency",
+        "budget.refresh",
+    }
+
+
+def test_both_problems_of_a_partition_column_are_listed(edited: Edit) -> None:
+    text = edited("adjacency: add_remove", "adjacency: replace_one\n  partition_column: height_cm")
+    with pytest.raises(PolicyInvalid) as caught:
+        load_policy_text(text, "two.yaml")
+    paths = [show_path(problem.path) for problem in caught.value.problems]
+    assert paths == ["privacy_unit.adjacency", "privacy_unit.partition_column"]
+
+
+def test_unstated_keys_mean_no_mass_no_further_caps_and_no_partitions(base: str) -> None:
+    policy = load_policy_text(base, "base.yaml")
+    assert policy.budget.lifetime.entrusted_delta == "0"
+    assert (policy.budget.per_dataset, policy.budget.per_table) == (None, None)
+    assert policy.privacy_unit.partition_column is None
+
+
 def test_domain_and_unit_are_those_of_the_kept_columns(base: str) -> None:
     policy = load_policy_text(base, "base.yaml")
     assert policy.unit() == PrivacyUnit("person", "person_id", 2, "add_remove")

@@ -34,11 +34,34 @@ BAD = [
     (["refresh:", "refesh:"], "$.budget"),
     (['{rho: "0.10"}', "{rho: 1}"], "$.budget.per_release.rho"),
     (['{rho: "0.10"}', '{rho: "0.1", delta: "1e-6"}'], "$.budget.per_release"),
+    (['{rho: "0.10"}', '{rho: "0.1", epsilon: "1", delta: "1e-6"}'], "$.budget.per_release"),
+    (['{rho: "0.10"}', '{epsilon: "1", entrusted_delta: "1e-7"}'], "$.budget.per_release"),
+    (['{rho: "0.10"}', '{entrusted_delta: "1e-7"}'], "$.budget.per_release"),
+    (['{rho: "0.10"}', '{rho: "0.1", entrusted_delta: "-1"}'], "$.budget.per_release.entrusted_delta"),
+    (["refresh: none", "refresh: yearly"], "$.budget.refresh"),
     (['{rho: "0.10"}', '{rho: "NaN"}'], "$.budget.per_release.rho"),
     (["approvers: 2", "approvers: 1"], "$.approval.approvers"),
     (["seed: os_csprng", "seed: 42"], "$.synthesis.seed"),
     (["requester_may_approve: false", "requester_may_approve: true"], "$.approval.requester_may_approve"),
 ]
+
+
+@pytest.mark.parametrize(
+    "cap",
+    [
+        'rho: "0.1"',
+        'rho: "0.1", entrusted_delta: "1e-7"',
+        'epsilon: "1", delta: "1e-6"',
+        'epsilon: "1", delta: "1e-6", entrusted_delta: "1e-7"',
+    ],
+)
+@pytest.mark.parametrize("key", ["per_release", "per_dataset", "per_table"])
+def test_schema_takes_a_cap_in_both_forms_with_and_without_entrusted_mass(
+    edited: Edit, key: str, cap: str
+) -> None:
+    per = 'per_release: {rho: "0.10"}'
+    stated = f"{key}: {{{cap}}}" if key == "per_release" else f"{per}\n  {key}: {{{cap}}}"
+    assert _errors(edited(per, stated)) == []
 
 
 @pytest.mark.parametrize(("edits", "place"), BAD, ids=[place for _, place in BAD])

@@ -13,6 +13,9 @@ Check = Callable[[list[str], str, str, list[str]], None]
 
 ID = "id_column: person_id"
 ROWS = "max_rows_per_unit: 2"
+ADJACENCY = "adjacency: add_remove"
+REGION = f"{ADJACENCY}\n  partition_column: region"
+REFRESH = ["refresh: none", "refresh: new_units_only"]
 
 
 # (what is changed, bad edit, key, words of the refusal, good edit)
@@ -86,6 +89,42 @@ RULES: list[tuple[str, list[str], str, str, list[str]]] = [
         "must be 1",
         [ID, "id_column: null", ROWS, "max_rows_per_unit: 1"],
     ),
+    (
+        "partition by no column",
+        [ADJACENCY, f"{ADJACENCY}\n  partition_column: state"],
+        "privacy_unit.partition_column",
+        "is not a column",
+        [ADJACENCY, REGION],
+    ),
+    (
+        "partition by a dropped column",
+        [ADJACENCY, f"{ADJACENCY}\n  partition_column: person_id"],
+        "privacy_unit.partition_column",
+        "is dropped",
+        [ADJACENCY, f"{ADJACENCY}\n  partition_column: diabetes"],
+    ),
+    (
+        "partition by a numeric column",
+        [ADJACENCY, f"{ADJACENCY}\n  partition_column: height_cm"],
+        "privacy_unit.partition_column",
+        "is not categorical",
+        [ADJACENCY, f"{ADJACENCY}\n  partition_column: null"],
+    ),
+    (
+        "partition under replace_one",
+        [ADJACENCY, REGION.replace("add_remove", "replace_one")],
+        "privacy_unit.adjacency",
+        "two partitions",
+        [ADJACENCY, "adjacency: replace_one"],
+    ),
+    (
+        "new units without ids",
+        [*REFRESH, ID, "id_column: null", ROWS, "max_rows_per_unit: 1"],
+        "budget.refresh",
+        "needs privacy_unit.id_column",
+        REFRESH,
+    ),
+    ("unknown refresh", ["refresh: none", "refresh: yearly"], "budget.refresh", "not allowed", REFRESH),
     ("fixed seed", ["seed: os_csprng", "seed: 42"], "synthesis.seed", "not allowed", []),
     ("seed as text", ["seed: os_csprng", 'seed: "42"'], "synthesis.seed", "not allowed", []),
     ("exact rows", ["output_rows: fixed", "output_rows: exact"], "synthesis.output_rows", "not allowed", []),

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from dpsynth.accounting.events import DiscreteGaussian
+from dpsynth.accounting.reserve import marginal_cost
 from dpsynth.audit.result import CheckResult
 from dpsynth.core.curator import Plan
 from dpsynth.core.domain import Domain
@@ -25,6 +26,7 @@ from dpsynth.publish.inputs import AuditSummary, ReleaseInputs, ScopeTotals, rel
 from dpsynth.publish.keys import PublicKey, TrustRoot, load_private_key, new_key
 
 ROWS = 60
+RHO = 10_000_000
 ISSUED = datetime(2026, 3, 1, 12, tzinfo=UTC)
 NOW = datetime(2026, 4, 1, tzinfo=UTC)
 DOSSIER = "d" * 64
@@ -81,13 +83,21 @@ def inputs() -> ReleaseInputs:
         release_id="r-000000000001",
         policy=policy,
         policy_text=text,
-        guarantee=release_guarantee(policy, 10_000_000),
+        guarantee=release_guarantee(policy, RHO, marginal_cost(RHO, 0, policy.budget.report_delta).mu2),
         table=random_table(policy.domain(), ROWS),
-        plan=Plan("mst", "0.1.0", 10_000_000, ("measure 10 marginals",), {"max_cells": 1000}),
+        plan=Plan("mst", "0.1.0", RHO, ("measure 10 marginals",), {"max_cells": 1000}, choices_nano=0),
         events=(DiscreteGaussian(10.0), DiscreteGaussian(10.0)),
         budget=(
             ScopeTotals(
-                "rand-health", "lifetime", "These people, for ever", 5_000_000, 10_000_000, 30_000_000
+                scope="id-space:rand-hie-participants",
+                kind="id_space",
+                title="These people, for ever",
+                before_nano=5_000_000,
+                this_nano=RHO,
+                cap_nano=30_000_000,
+                epsilon_after="0.8",
+                epsilon_cap="1.2",
+                delta="1e-6",
             ),
         ),
         audit=AuditSummary("PASSED", policy.audits.plan_sha256, "a" * 64, (check(),)),

@@ -263,6 +263,42 @@ LIES = {
         "not the one that its rho",
     ),
     "a smaller rho": ("privacy-statement.json", '"rho":"0.01"', '"rho":"0.001"', "not the one that its rho"),
+    "a smaller Gaussian epsilon": (
+        "privacy-statement.json",
+        '"gaussian_epsilon":"',
+        '"gaussian_epsilon":"0.0',
+        "not the one that its rho",
+    ),
+    "no Gaussian epsilon": (
+        "privacy-statement.json",
+        '"gaussian_epsilon":"0',
+        '"gaussian_epsilon":"","of_old":"0',
+        "not the one that its rho",
+    ),
+    "a smaller mu squared": (
+        "privacy-statement.json",
+        '"mu_squared":"0.02004',
+        '"mu_squared":"0.02003',
+        "not the one that its rho",
+    ),
+    "a mu squared below that of any noise": (
+        "privacy-statement.json",
+        '"mu_squared":"0.0',
+        '"mu_squared":"0.00',
+        "mu_squared",
+    ),
+    "a mu squared in other digits": (
+        "privacy-statement.json",
+        '"mu_squared":"0.0',
+        '"mu_squared":"00000000.0',
+        "mu_squared is not a decimal",
+    ),
+    "no mu squared": (
+        "privacy-statement.json",
+        '"mu_squared":"0',
+        '"mu_squared":"","was":"0',
+        "its rho gives",
+    ),
     "a rho above the cap": ("privacy-statement.json", '"rho":"0.01"', '"rho":"9"', "privacy-statement.json"),
     "a later end": ("privacy-statement.json", '"expires":"2027', '"expires":"2037', "expires"),
     "failed audits": ("audits/audit.json", '"PASSED"', '"FAILED"', "audits did not pass"),
@@ -289,10 +325,42 @@ def test_a_lie_is_refused_even_when_everyone_signs_it(lie: str, bundle: Path, of
 
 def test_a_consistent_guarantee_above_the_cap_is_refused(bundle: Path, office: Any, inputs: Any) -> None:
     value = json.loads((bundle / "privacy-statement.json").read_bytes())
-    value["guarantee"] = guarantee_json(release_guarantee(inputs.policy, 500_000_000))
+    value["guarantee"] = guarantee_json(release_guarantee(inputs.policy, 500_000_000, None))
     (bundle / "privacy-statement.json").write_bytes(canonical_bytes(value))
     resealed(bundle, office)
     assert "above what policy.yaml allows" in refused(bundle, office.trust)
+
+
+def restated(bundle: Path, office: Any, policy: Any, mu2_nano: int | None) -> None:
+    """The guarantee of the same rho and another sum of mu squared, computed rightly and signed by everyone."""
+    value = json.loads((bundle / "privacy-statement.json").read_bytes())
+    value["guarantee"] = guarantee_json(release_guarantee(policy, 10_000_000, mu2_nano))
+    (bundle / "privacy-statement.json").write_bytes(canonical_bytes(value))
+    resealed(bundle, office)
+
+
+@pytest.mark.parametrize("mu2_nano", [1, 19_999_999])
+def test_a_mu_squared_that_no_mechanism_of_its_rho_can_have_is_refused(
+    mu2_nano: int, bundle: Path, office: Any, inputs: Any
+) -> None:
+    restated(bundle, office, inputs.policy, mu2_nano)
+    assert "mu_squared is less than any mechanism of that rho has" in refused(bundle, office.trust)
+
+
+@pytest.mark.parametrize("mu2_nano", [None, 20_000_000, 10**9])
+def test_a_guarantee_without_mu_squared_or_with_one_that_can_be_verifies(
+    mu2_nano: int | None, bundle: Path, office: Any, inputs: Any
+) -> None:
+    restated(bundle, office, inputs.policy, mu2_nano)
+    verify_bundle(bundle, office.trust, NOW)
+
+
+def test_everything_that_is_promised_in_numbers_is_signed(statement: bytes, inputs: Any) -> None:
+    signed, promised = json.loads(statement)["predicate"]["guarantee"], inputs.guarantee
+    assert signed["gaussian_epsilon"] == promised.gaussian_epsilon != ""
+    assert int(signed["mu_squared"].replace("0.", "", 1)) == promised.mu2_nano
+    assert {**signed, **guarantee_json(promised)} == guarantee_json(promised)
+    assert set(guarantee_json(promised)) - set(signed) == {"conversion", "assumptions"}
 
 
 def test_signed_words_that_differ_from_the_files_are_named(

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import text
 
 from dpsynth.audit.verdict import Verdict
-from dpsynth.core.errors import AuditBlocked, Conflict, IntegrityError, PolicyRefusal
+from dpsynth.core.errors import AuditBlocked, BudgetExceeded, Conflict, IntegrityError, PolicyRefusal
 from dpsynth.publish.candidate import manifest_bytes
 from dpsynth.service import Dossier, Platform, RequestForm, RequestView, pipeline
 from dpsynth.service.jobs import Superseded, recover
@@ -120,17 +120,23 @@ def test_a_publish_that_died_half_way_is_finished_and_not_repeated(platform: Pla
 
 
 def test_the_same_file_under_another_id_space_is_no_second_budget(
-    platform: Platform, rand_csv: Path, tmp_path: Path
+    platform: Platform, form: Form, rand_csv: Path, tmp_path: Path
 ) -> None:
     other = POLICY.read_text().replace("dataset_id: rand-health", "dataset_id: rand-again")
+    other = other.replace("\nid: rand-health", "\nid: rand-again")
     renamed = tmp_path / "renamed.yaml"
     renamed.write_text(other.replace("rand-hie-participants", "other-people"))
     with pytest.raises(Conflict, match="id_space"):
         platform.register_dataset("dana", renamed, rand_csv)
     same_people = tmp_path / "same.yaml"
     same_people.write_text(other)
-    platform.register_dataset("dana", same_people, rand_csv)
-    assert len([scope for scope in platform.budget("dana") if scope.kind == "id_space"]) == 1
+    assert platform.register_dataset("dana", same_people, rand_csv).dataset_id == "rand-again"
+    found = platform.budget("dana")
+    assert [scope.kind for scope in found] == ["id_space", "dataset", "dataset", "table", "table"]
+    for key in ("one", "two"):
+        platform.submit("sam", replace(form(key=key), dataset_id="rand-health"))
+    with pytest.raises(BudgetExceeded, match="everyone in rand-hie-participants"):
+        platform.submit("otto", replace(form(key="three"), dataset_id="rand-again"))
 
 
 def test_a_request_cannot_hide_behind_a_large_delta(platform: Platform, form: Form) -> None:

@@ -29,17 +29,18 @@ LENIENT = load_policy_text(
     ],
 )
 def test_verdicts(verdict: str, strict: str, lenient: str) -> None:
-    assert decide(STRICT, 5, 10, verdict, True).outcome == strict
-    assert decide(LENIENT, 5, 10, verdict, True).outcome == lenient
+    assert decide(STRICT, True, verdict, True).outcome == strict
+    assert decide(LENIENT, True, verdict, True).outcome == lenient
 
 
 def test_a_loss_above_the_cap_or_a_replaced_policy_blocks_whatever_the_audit_says() -> None:
-    assert decide(STRICT, 10, 10, "pass", True).outcome == "eligible"
-    assert decide(STRICT, 11, 10, "pass", True).outcome == "blocked"
-    assert decide(STRICT, 5, 10, "pass", False).outcome == "blocked"
+    for policy in (STRICT, LENIENT):
+        assert decide(policy, True, "pass", True).outcome == "eligible"
+        assert decide(policy, False, "pass", True).outcome == "blocked"
+        assert decide(policy, True, "pass", False).outcome == "blocked"
 
 
 def test_every_reason_is_listed() -> None:
-    decision = decide(STRICT, 11, 10, "block", False)
+    decision = decide(STRICT, False, "block", False)
     assert [check.ok for check in decision.checks] == [False, False, False]
     assert all(check.plain for check in decision.checks)

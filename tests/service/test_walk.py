@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from dpsynth.accounting.cost import cost_of, total
 from dpsynth.accounting.events import event_from_json
 from dpsynth.accounting.recount import recount_epsilon, recount_rho
+from dpsynth.accounting.statement import gaussian_epsilon_at
 from dpsynth.core.errors import (
     BadInput,
     BudgetExceeded,
@@ -45,10 +47,16 @@ def test_every_synthesizer_spends_at_most_its_charge_and_at_least_99_percent_of_
 ) -> None:
     request = platform.submit("sam", form(synthesizer))
     platform.run_once("worker")
-    settled = [entry for entry in platform.ledger_entries("ada") if entry.kind == "events"]
+    settled = [entry for entry in platform.ledger_entries("ada") if entry.kind == "settled"]
     events = [event_from_json(event) for event in settled[0].body["events"]]
     assert 0.99 * request.rho_nano <= recount_rho(events) * 1e9 <= request.rho_nano
     assert recount_epsilon(events, 1e-6) <= float(request.epsilon)
+    told = platform.dossier("carol", request.id).body["guarantee"]["gaussian_epsilon"]
+    # A tree of pairs spends too much on choices for its sum of mu squared to say less than its curve.
+    assert bool(told) == (synthesizer != "mst")
+    if told:
+        drawn = gaussian_epsilon_at(total(cost_of(event) for event in events), "1e-6")
+        assert float(drawn) <= float(told) < float(request.epsilon)
 
 
 def test_two_approvals_of_both_roles_publish_a_bundle_that_anyone_can_verify(
@@ -118,9 +126,20 @@ def test_the_third_request_is_refused_because_the_budget_is_gone(platform: Platf
     for key in ("one", "two"):
         platform.submit("sam", form(key=key))
     assert not platform.quote("sam", form()).fits
-    with pytest.raises(BudgetExceeded, match="smaller epsilon"):
+    held = platform.budget("sam")
+    with pytest.raises(BudgetExceeded, match="smaller epsilon") as refusal:
         platform.submit("sam", form(key="three"))
-    assert [view.state for view in platform.requests("sam")] == ["queued", "queued"]
+    refused, *others = platform.requests("sam")
+    assert [refused.state, *(view.state for view in others)] == ["refused", "queued", "queued"]
+    assert f"dpsynth ledger explain {refused.id}" in refusal.value.remedy
+    assert platform.budget("sam") == held
+    with pytest.raises(BudgetExceeded):
+        platform.submit("sam", form(key="three"))
+    assert len(platform.requests("sam")) == 3
+    explained = platform.explain("sam", refused.id)
+    assert explained.state == "REFUSED"
+    assert any("is left" in scope.refusal for scope in explained.scopes)
+    assert platform.verify_ledger() > 0
 
 
 def test_a_purpose_has_a_limited_number_of_attempts(platform: Platform, form: Form) -> None:
@@ -128,6 +147,9 @@ def test_a_purpose_has_a_limited_number_of_attempts(platform: Platform, form: Fo
         platform.submit("sam", form(key=key, epsilon="0.2"))
     with pytest.raises(PolicyRefusal, match="attempts"):
         platform.submit("sam", form(key="4", epsilon="0.2"))
+    same = f"  {form().purpose.upper()}".replace(" ", "\n ")
+    with pytest.raises(PolicyRefusal, match="attempts"):
+        platform.submit("otto", form(key="5", epsilon="0.2", purpose=same))
 
 
 def test_a_quote_holds_nothing_and_names_what_would_be_charged(platform: Platform, form: Form) -> None:
@@ -135,7 +157,13 @@ def test_a_quote_holds_nothing_and_names_what_would_be_charged(platform: Platfor
     quote = platform.quote("sam", form("aim"))
     assert quote.fits
     assert quote.rho_nano == pytest.approx(24_355_957, abs=5)
-    assert {scope.kind for scope in quote.scopes} == {"id_space", "requester"}
+    assert [scope.id for scope in quote.scopes] == [
+        "id-space:rand-hie-participants",
+        "dataset:rand-hie-participants:rand-health",
+        "table:rand-hie-participants:rand-health",
+        "requester:rand-hie-participants:rand-health:sam",
+    ]
+    assert [scope.kind for scope in quote.scopes] == ["id_space", "dataset", "table", "requester"]
     assert quote.lines
     assert platform.ledger_entries("ada") == before
 
@@ -170,6 +198,8 @@ def test_cancelling_releases_the_hold_and_is_not_possible_after_the_run(
         ({"epsilon": "1.1"}, PolicyRefusal),
         ({"epsilon": "nan"}, BadInput),
         ({"epsilon": "1", "rho": "0.1"}, BadInput),
+        ({"epsilon": None, "rho": "900000"}, PolicyRefusal),
+        ({"partition": "1"}, BadInput),
         ({"purpose": "short"}, BadInput),
         ({"purpose": "x" * 4001}, BadInput),
         ({"purpose": "a" * 80 + "\u202e"}, BadInput),
@@ -177,7 +207,7 @@ def test_cancelling_releases_the_hold_and_is_not_possible_after_the_run(
     ],
 )
 def test_what_public_facts_can_refuse_is_refused_before_anything_is_held(
-    platform: Platform, form: Form, change: dict[str, str], error: type[Exception]
+    platform: Platform, form: Form, change: dict[str, str | None], error: type[Exception]
 ) -> None:
     with pytest.raises(error):
         platform.submit("sam", form(**change))

@@ -11,6 +11,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from dpsynth.accounting.events import DiscreteGaussian, Event, NoisyMax
+from dpsynth.accounting.filter import PrivacyFilter
+from dpsynth.accounting.reserve import marginal_cost
 from dpsynth.core.curator import Candidate, NoisyMarginal, Plan, Synthesizer
 from dpsynth.core.domain import Clique, Column, Domain
 from dpsynth.core.errors import PolicyRefusal
@@ -28,10 +31,20 @@ ORDERS = range(2, 65)
 
 
 class MemoryCurator:
-    """A curator over known rows with seeded noise, charging exactly, rounded up at every order."""
+    """A curator over known rows with seeded noise, charging exactly, rounded up at every order.
 
-    def __init__(self, table: SyntheticTable, rho_nano: int, seed: int = 1, unit_rows: int = 1) -> None:
-        self.table, self.cap, self.unit_rows = table, rho_nano, unit_rows
+    With ``reserved`` it charges the filter of a real run too, which refuses what was not reserved.
+    """
+
+    def __init__(
+        self,
+        table: SyntheticTable,
+        rho_nano: int,
+        seed: int = 1,
+        unit_rows: int = 1,
+        reserved: PrivacyFilter | None = None,
+    ) -> None:
+        self.table, self.cap, self.unit_rows, self.reserved = table, rho_nano, unit_rows, reserved
         self.rng = np.random.default_rng(seed)
         self.charged = dict.fromkeys(ORDERS, 0)
         self.spent = Fraction(0)
@@ -43,9 +56,12 @@ class MemoryCurator:
 
     @property
     def remaining(self) -> int:
-        return min((order * self.cap - used) // order for order, used in self.charged.items())
+        left = min((order * self.cap - used) // order for order, used in self.charged.items())
+        return left if self.reserved is None else min(left, self.reserved.remaining_rho)
 
-    def _charge(self, rho: Fraction) -> None:
+    def _charge(self, event: Event, rho: Fraction) -> None:
+        if self.reserved is not None:
+            self.reserved.charge(event)
         self.spent += rho
         for order in ORDERS:
             self.charged[order] += math.ceil(order * rho * 10**9)
@@ -57,7 +73,7 @@ class MemoryCurator:
     def measure(self, cliques: Sequence[Clique], sigma: float) -> list[NoisyMarginal]:
         answers = []
         for clique in cliques:
-            self._charge(1 / (2 * Fraction(sigma) ** 2))
+            self._charge(DiscreteGaussian(sigma), 1 / (2 * Fraction(sigma) ** 2))
             self.calls.append(("measure", clique, sigma))
             std = sigma * self.unit_rows
             counts = self.table.marginal(clique)
@@ -71,7 +87,7 @@ class MemoryCurator:
         estimates: Mapping[Clique, NDArray[np.float64]],
         epsilon: float,
     ) -> int:
-        self._charge(Fraction(epsilon) ** 2 / 8)
+        self._charge(NoisyMax(epsilon), Fraction(epsilon) ** 2 / 8)
         self.calls.append(("select", tuple(candidates), epsilon))
         scores = []
         for each in candidates:
@@ -102,7 +118,8 @@ def run(
     synthesizer: Synthesizer, table: SyntheticTable, rho_nano: int, room: int = 10_000, seed: int = 1
 ) -> tuple[GraphicalModel, MemoryCurator, Plan]:
     plan = synthesizer.plan(table.domain, rho_nano, room)
-    curator = MemoryCurator(table, rho_nano, seed)
+    reserved = PrivacyFilter(marginal_cost(rho_nano, plan.choices_nano, "1e-6"))
+    curator = MemoryCurator(table, rho_nano, seed, reserved=reserved)
     model = synthesizer.fit(plan, curator)
     assert isinstance(model, GraphicalModel)
     return model, curator, plan
@@ -121,6 +138,11 @@ def error(model: GraphicalModel, table: SyntheticTable, ways: int) -> float:
 def test_a_run_spends_between_99_and_100_percent_of_its_plan(kind: type[Synthesizer], rho_nano: int) -> None:
     _, curator, plan = run(kind(), correlated(), rho_nano)
     assert plan.least_spent * rho_nano <= curator.spent * 10**9 <= rho_nano
+    choices = sum(
+        (Fraction(price) ** 2 / 8 for what, _, price in curator.calls if what == "select"), Fraction(0)
+    )
+    assert plan.choices_nano is not None
+    assert choices * 10**9 <= plan.choices_nano
 
 
 @pytest.mark.parametrize("kind", ALL)

@@ -14,6 +14,7 @@ from dpsynth.core.errors import AuditBlocked
 from dpsynth.publish.keys import load_public_keys
 from dpsynth.publish.verify import verify_bundle
 from dpsynth.service import RequestForm
+from dpsynth.ui.words import SPENT_NOTE
 
 REASON = "It fits the purpose and the audit is explained in the file note."
 
@@ -65,7 +66,11 @@ def test_the_dossier_says_all_that_is_signed_for(desk: Any, open_as: Any) -> Non
         "Attacks",
         "Decision",
     ]
-    assert [one.value for one in at.metric] == ["0.024355957", "1", "1e-6"]
+    gaussian = body["guarantee"]["gaussian_epsilon"]
+    assert 0.9 < float(gaussian) < 1
+    assert [one.value for one in at.metric] == ["0.024355957", "1", gaussian, "1e-6"]
+    assert at.metric[2].label == "epsilon, Gaussian"
+    assert said(at, "The second epsilon is by the exact Gaussian conversion. Both hold")
     assert said(at, "could become at most 74 in 100 sure")
     for check in body["audit"]["checks"]:
         assert said(at, f"{check['id']} {check['name']}")
@@ -75,6 +80,18 @@ def test_the_dossier_says_all_that_is_signed_for(desk: Any, open_as: Any) -> Non
     assert said(at, "does not come back")
     budget = at.table[0].value.iloc[0].map(lambda cell: cell.replace("\\", ""))
     assert budget["Left for ever"] == "0.034017566"
+    assert budget["Promise"] == "epsilon 1.6 at delta 1e-6"
+    assert budget["Spent with this"] == f"epsilon {body['budget'][0]['epsilon_after']} at delta 1e-6"
+    assert any(SPENT_NOTE in re.sub(r"\\(.)", r"\1", one.value) for one in at.caption)
+
+
+def test_a_loss_that_no_gaussian_states_shows_one_epsilon(desk: Any, open_as: Any) -> None:
+    value = desk.platform.dossier("carol", desk.view.id).body["guarantee"]["gaussian_epsilon"]
+    old, new = (f'"gaussian_epsilon": "{text}"' for text in (value, ""))
+    desk.sql("UPDATE request SET dossier = replace(dossier, ?, ?)", old, new)
+    at = open_as("carol", request=desk.view.id)
+    assert [one.value for one in at.metric] == ["0.024355957", "1", "1e-6"]
+    assert not said(at, "Both hold")
 
 
 def test_approving_needs_every_tick(desk: Any, open_as: Any) -> None:

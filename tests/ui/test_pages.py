@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dpsynth.core.errors import PolicyRefusal
-from dpsynth.service import RequestForm
+from dpsynth.service import Platform, RequestForm
+from dpsynth.ui.words import SPENT_NOTE
 
 APP = str(Path(__file__).parents[2] / "app.py")
 PURPOSE = (
@@ -197,10 +199,15 @@ def test_the_budget_board_shows_what_the_ledger_says(desk: Any, open_as: Any, pe
     at = open_as(person, "budget")
     scopes = desk.platform.budget(person)
     shown = at.table[0].value
-    assert len(shown) == len(scopes) == (2 if person == "sam" else 3)
+    theirs = ["requester"] * (1 if person == "sam" else 2)
+    assert [scope.kind for scope in scopes] == ["id_space", "dataset", "table", *theirs]
+    assert len(shown) == len(scopes)
     for scope, (_, row) in zip(scopes, shown.iterrows(), strict=True):
         numbers = [round(float(row[name].replace("\\", "")) * 1e9) for name in ("Cap (rho)", "Spent", "Held")]
         assert numbers == [scope.rho_cap_nano, scope.spent_nano, scope.held_nano]
+        told = [row[name].replace("\\", "") for name in ("Promise", "Spent so far")]
+        assert told == [scope.epsilon_cap, scope.epsilon_spent]
+    assert SPENT_NOTE in everything(at)
     assert ("noor" in everything(at)) == (person == "carol")
 
 
@@ -264,6 +271,91 @@ def test_a_request_that_does_not_fit_cannot_be_submitted(desk: Any, open_as: Any
     assert any("This request would be refused" in text for text in words(at))
     assert any("the budget is for life" in text for text in words(at))
     assert at.button(key="submit").disabled
+
+
+def test_the_form_shows_all_four_budgets_with_what_they_promise(desk: Any, open_as: Any) -> None:
+    at = open_as("sam")
+    at.text_input(key="epsilon-exact").set_value("0.3").run()
+    scopes = desk.platform.quote("sam", form()).scopes
+    prices, promises = (at.table[place].value for place in (-2, -1))
+    for shown in (prices, promises):
+        assert [name.replace("\\", "") for name in shown.index] == [scope.title for scope in scopes]
+    told = [tuple(cell.replace("\\", "") for cell in row) for row in promises.itertuples(index=False)]
+    assert told == [(scope.epsilon_cap, scope.epsilon_spent) for scope in scopes]
+    assert len({scope.kind for scope in scopes}) == 4
+    assert SPENT_NOTE in everything(at)
+
+
+def test_a_request_refused_at_the_last_moment_is_explained_and_does_not_bar_the_next(
+    desk: Any, open_as: Any
+) -> None:
+    at = open_as("sam")
+    at.text_area(key="purpose").set_value(PURPOSE).run()
+    at.text_input(key="epsilon-exact").set_value("1").run()
+    desk.platform.submit("noor", form("1"))
+    at.button(key="submit").click().run()
+    assert not at.exception
+    assert any("There is not enough privacy budget" in text for text in words(at))
+    at.text_input(key="epsilon-exact").set_value("0.3").run()
+    at.button(key="submit").click().run()
+    asked = desk.platform.requests("sam")
+    assert [one.state for one in asked][:2] == ["queued", "refused"]
+    mine = words(open_as("sam", "my-requests"))
+    assert any("Refused, no room in the budget" in text for text in mine)
+    assert any(f"dpsynth ledger explain {asked[1].id}" in text for text in mine)
+    assert any("nothing was held or spent" in text for text in mine)
+    assert not open_as("carol", "inbox").exception
+
+
+def test_one_part_of_a_table_can_be_asked_for(empty_desk: Any, open_as: Any) -> None:
+    text = (Path(APP).parent / "policies" / "rand-health.yaml").read_text()
+    text = text.replace("\nid: rand-health", "\nid: rand-parts").replace(
+        "dataset_id: rand-health", "dataset_id: rand-parts"
+    )
+    text = text.replace("  adjacency:", "  partition_column: hlthg\n  adjacency:")
+    policy = empty_desk.home / "parts.yaml"
+    policy.write_text(text)
+    empty_desk.platform.register_dataset("dana", policy, empty_desk.home / "rand.csv")
+    at = open_as("sam")
+    assert not [box for box in at.selectbox if box.key == "part"]
+    next(box for box in at.selectbox if box.label == "Dataset").set_value("rand-parts").run()
+    at.selectbox(key="part").set_value("1").run()
+    at.text_area(key="purpose").set_value(PURPOSE).run()
+    at.text_input(key="epsilon-exact").set_value("1").run()
+    at.button(key="submit").click().run()
+    assert not at.exception
+    assert [(one.dataset_id, one.partition) for one in empty_desk.platform.requests("sam")] == [
+        ("rand-parts", "1")
+    ]
+
+
+def test_pages_open_the_ledger_that_the_command_line_would(
+    desk: Any, open_as: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outside = tmp_path / "witness"
+    outside.mkdir()
+    monkeypatch.setenv("DPSYNTH_CHECKPOINTS", f"dir:{outside}")
+    assert not open_as("carol").exception
+    assert list(outside.iterdir())
+    monkeypatch.setenv("DPSYNTH_DATABASE", "nonsense://")
+    assert any("The database address cannot be understood" in text for text in words(open_as("carol")))
+
+
+def test_a_ledger_that_is_not_the_one_that_was_witnessed_is_shown_and_cannot_be_changed(
+    desk: Any, open_as: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outside = tmp_path / "witness"
+    outside.mkdir()
+    kept = shutil.copy(desk.home / "ledger.sqlite", tmp_path / "kept")
+    monkeypatch.setenv("DPSYNTH_CHECKPOINTS", f"dir:{outside}")
+    made = Platform.open(desk.home, checkpoints=f"dir:{outside}").submit("sam", form())
+    for path in desk.home.glob("ledger.sqlite*"):
+        path.unlink()
+    shutil.copy(kept, desk.home / "ledger.sqlite")
+    at = open_as("sam", "my-requests")
+    assert not at.exception
+    assert any(text.startswith("Nothing can be changed here: ") for text in words(at))
+    assert made.id not in everything(at)
 
 
 def test_a_queued_request_shows_its_stages_and_can_be_cancelled(empty_desk: Any, open_as: Any) -> None:

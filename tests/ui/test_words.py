@@ -5,9 +5,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from dpsynth.accounting import statement
 from dpsynth.ui.budget import scope_bar
 from dpsynth.ui.places import BUDGET, INBOX, NEW_REQUEST, home_of
 from dpsynth.ui.words import (
+    SPENT_NOTE,
     age_text,
     due_text,
     escaped,
@@ -70,6 +72,10 @@ def test_a_due_day_that_has_passed_is_said_in_words(due: str, words: str) -> Non
 
 def test_the_verify_command_survives_a_blank_in_a_path() -> None:
     assert verify_command("/a b/r", "/k") == "dpsynth verify '/a b/r' --keys /k"
+
+
+def test_the_note_beside_a_running_sum_is_the_accountants_own() -> None:
+    assert SPENT_NOTE == statement.SPENT_NOTE
 
 
 def test_everybody_starts_on_the_page_of_their_work() -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dpsynth.accounting.curves import zcdp_curve
+from dpsynth.accounting.cost import zcdp_cost
 from dpsynth.accounting.filter import PrivacyFilter
 from dpsynth.core.curator import Candidate
 from dpsynth.core.domain import Column, Domain
@@ -42,7 +42,7 @@ def table(rows: int = 40) -> SensitiveTable:
 
 
 def curator(rho_nano: int = 10**9, of: SensitiveTable | None = None) -> tuple[TableCurator, PrivacyFilter]:
-    budget = PrivacyFilter(zcdp_curve(rho_nano))
+    budget = PrivacyFilter(zcdp_cost(rho_nano))
     return TableCurator(of or table(), PERSON, budget, OpenDPNoise()), budget
 
 
@@ -170,13 +170,13 @@ def test_the_audit_coin_splits_by_unit_and_loses_nobody() -> None:
 
 def test_only_surrogate_rows_can_be_recorded() -> None:
     with pytest.raises(TypeError, match="surrogate"):
-        RecordingCurator(table(), PERSON, PrivacyFilter(zcdp_curve(1)), OpenDPNoise())
+        RecordingCurator(table(), PERSON, PrivacyFilter(zcdp_cost(1)), OpenDPNoise())
 
 
 def test_a_recorded_run_sees_every_read_and_tells_charged_ones_from_others() -> None:
     door = Door(DOMAIN, PERSON, OpenDPNoise())
     rows = door.table({"colour": np.array([0, 1, 2]), "size": np.array([0, 1, 1])}, np.arange(3))
-    run = door.open(rows, 10**9)
+    run = door.open(rows, zcdp_cost(10**9))
     run.curator.measure([("size",)], sigma=5.0)
     run.curator.select([Candidate(("colour",), 1.0, 0.0)], {("colour",): np.zeros(3)}, epsilon=0.5)
     assert run.reads == sum(record.reads for record in run.records) == 2

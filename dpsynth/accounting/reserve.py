@@ -1,0 +1,50 @@
+"""What a run reserves, from public facts alone: enough for whatever its plan may ask."""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+from fractions import Fraction
+
+from dpsynth.accounting.cost import Cost
+from dpsynth.accounting.curves import NANO, zcdp_curve
+from dpsynth.accounting.gaussian_dp import discrete_gaussian_mu2
+from dpsynth.accounting.statement import state
+
+__all__ = ["marginal_cost"]
+
+# pi, rounded up: a choice of zCDP cost rho needs mu^2 <= pi rho, with equality as epsilon tends to 0.
+_PI_UP = Fraction(355, 113)
+# Each event's mu squared is rounded up to whole nano-units: room for that many events, 1e-5 in all.
+_ROUNDED_EVENTS = 10_000
+
+
+def marginal_cost(rho_nano: int, choices_nano: int | None, delta: str) -> Cost:
+    """Cost of a run of exact discrete Gaussian counts and of choices (``rho_nano`` > 0 in all).
+
+    Args:
+        rho_nano: zCDP budget of the run, nano-rho.
+        choices_nano: the most of it that goes into choices; None: any part of it may.
+        delta: where people will read the loss.
+
+    The sum of mu squared is carried only where it states less than the curve does; else the curve alone is
+    reserved, and scopes that the charge touches are stated by curve from then on. All Gaussian counts
+    together need at most the mu squared of a single one of their whole budget, because mu squared grows
+    faster than rho on the integers; what rounding adds to each event is reserved on top.
+    """
+    curve, choices = zcdp_curve(Fraction(rho_nano, NANO)), rho_nano if choices_nano is None else choices_nano
+    by_curve = Cost(curve, undominated=1)
+    counted = _counts_mu2(rho_nano - choices)
+    if counted is None:
+        return by_curve
+    both = Cost(curve, mu2=counted + math.ceil(_PI_UP * choices) + _ROUNDED_EVENTS)
+    said = state(both, delta)
+    # A sum too large for the conversion says nothing.
+    return both if said.gaussian and Decimal(said.gaussian) < Decimal(said.epsilon) else by_curve
+
+
+def _counts_mu2(rho_nano: int) -> int | None:
+    """mu squared of one discrete Gaussian count of this zCDP cost; its sigma is rounded down."""
+    if rho_nano <= 0:
+        return 0
+    return discrete_gaussian_mu2(math.sqrt(0.5 * NANO / rho_nano) * (1 - 1e-12))

@@ -1,0 +1,76 @@
+"""Checkpoints: what the chain looked like at a moment, kept outside the database.
+
+A hash chain proves nothing against someone who can put an old backup back: that backup verifies by itself.
+A checkpoint in the hands of others does. Two checkpoints that differ about one entry show a forked history.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+
+from dpsynth.core.canonical import canonical_bytes
+from dpsynth.core.errors import IntegrityError
+from dpsynth.ledger.chain import hash_at, read_head
+
+__all__ = ["PAYLOAD_TYPE", "Checkpoint", "checkpoint_bytes", "compare", "now", "parse_checkpoint"]
+
+PAYLOAD_TYPE = "application/vnd.dpsynth.ledger-checkpoint+json"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The head of one ledger at one moment.
+
+    Attributes:
+        origin: id of the ledger: the hash of its first entry.
+        seq: number of the newest entry.
+        hash: its hash.
+        time: when it was taken, ISO 8601, UTC.
+    """
+
+    origin: str
+    seq: int
+    hash: str
+    time: str
+
+
+def now(connection: Connection, time: str) -> Checkpoint:
+    """The checkpoint of the ledger as it stands."""
+    head = read_head(connection)
+    return Checkpoint(hash_at(connection, min(1, head.seq)), head.seq, head.hash, time)
+
+
+def checkpoint_bytes(checkpoint: Checkpoint) -> bytes:
+    """Canonical bytes: what is signed."""
+    return canonical_bytes({**checkpoint.__dict__, "seq": str(checkpoint.seq)})
+
+
+def parse_checkpoint(payload: bytes) -> Checkpoint:
+    """Read signed bytes back. Raises IntegrityError on any other form."""
+    try:
+        value: dict[str, Any] = json.loads(payload)
+        read = Checkpoint(value["origin"], int(value["seq"]), value["hash"], value["time"])
+        if checkpoint_bytes(read) == payload:
+            return read
+    except (ValueError, KeyError, TypeError):
+        pass
+    raise IntegrityError("A checkpoint cannot be read", remedy="ask for it again where it came from")
+
+
+def compare(connection: Connection, known: Checkpoint) -> str:
+    """What a checkpoint from outside says against this database; an empty text if nothing."""
+    head = read_head(connection)
+    if head.seq < known.seq:
+        return (
+            f"it ends at entry {head.seq} and a checkpoint of {known.time} knows entry {known.seq}: "
+            "an older copy was put back"
+        )
+    if known.origin != hash_at(connection, min(1, head.seq)):
+        return f"a checkpoint of {known.time} belongs to another ledger: this one was started anew"
+    if hash_at(connection, known.seq) != known.hash:
+        return f"entry {known.seq} is not the one that a checkpoint of {known.time} knows: history was forked"
+    return ""

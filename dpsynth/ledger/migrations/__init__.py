@@ -1,0 +1,1 @@
+"""Alembic's home: one file in ``versions`` for each change of the schema."""

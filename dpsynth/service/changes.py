@@ -1,0 +1,215 @@
+"""New versions of a policy: what tightens takes effect at once, what loosens needs a second person.
+
+Raising a cap is never a reset: what is spent stays, and the old cap stays in the chain for good.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Row, select, update
+
+from dpsynth.accounting.stated import cap_of
+from dpsynth.core.canonical import digest
+from dpsynth.core.errors import BadInput, Conflict, PolicyRefusal
+from dpsynth.ledger.chain import append
+from dpsynth.ledger.scopes import Scope, balances, open_scope, recap
+from dpsynth.ledger.store import Store
+from dpsynth.policy.change import Change
+from dpsynth.policy.diff import diff_policies
+from dpsynth.policy.model import Cap, Policy
+from dpsynth.service.budgets import people_of, requester_scope, shared_scopes
+from dpsynth.service.clock import iso_now
+from dpsynth.service.people import require_role
+from dpsynth.service.registry import dataset, dataset_info, dataset_row, parsed_policy
+from dpsynth.service.tables import datasets, policy_changes
+from dpsynth.service.views import DatasetInfo, PolicyChange
+
+__all__ = [
+    "Submission",
+    "announce",
+    "approve_change",
+    "changes_between",
+    "list_changes",
+    "put_in_force",
+    "renew",
+]
+
+_REASON_CHARS = 20
+_LABELS = frozenset({"version", "title", "source.snapshot", "owner.team", "owner.contact"})
+"""Keys whose change protects nobody less, whatever the direction."""
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A policy and a file as a data owner handed them in, both checked."""
+
+    policy: Policy
+    text: str
+    sha256: str
+    source_path: str
+    source_sha256: str
+    actor: str
+    reason: str
+
+    def columns(self, time: str) -> dict[str, str]:
+        """The columns of a registration."""
+        return {
+            "policy_text": self.text,
+            "policy_sha256": self.sha256,
+            "source_path": self.source_path,
+            "source_sha256": self.source_sha256,
+            "registered": time,
+            "owner": self.actor,
+        }
+
+
+def _compiled(cap: Cap) -> tuple[int, int]:
+    gate = cap_of(cap)
+    return gate.rho, gate.omega
+
+
+def changes_between(old: Policy, new: Policy) -> list[Change]:
+    """What changes, in plain words; caps in other terms are compared by what they compile to."""
+    return diff_policies(old, new, _compiled)
+
+
+def renew(connection: Connection, row: Row[tuple[object, ...]], given: Submission) -> DatasetInfo:
+    """A new version of a registered policy: in force at once, or proposed. Raises Conflict or BadInput."""
+    old = parsed_policy(row.policy_text, row.id)
+    if old.version == given.policy.version:
+        raise Conflict(
+            f"Version {old.version} of {row.id} is registered already, with other words or another file",
+            allowed="the same policy and file any number of times, or a new version of the policy",
+            remedy="give the policy a new version (and a new file a new source.snapshot)",
+        )
+    if row.source_sha256 != given.source_sha256 and old.source.snapshot == given.policy.source.snapshot:
+        raise Conflict(
+            "The file is another one, and source.snapshot is the same",
+            allowed="one file for one snapshot",
+            remedy="name the new snapshot in the policy",
+        )
+    found = changes_between(old, given.policy)
+    looser = [change for change in found if change.effect != "TIGHTER" and change.key not in _LABELS]
+    if looser:
+        return _propose(connection, row, given, looser)
+    values = given.columns(iso_now())
+    connection.execute(update(datasets).where(datasets.c.id == row.id).values(**values))
+    return put_in_force(connection, given, approvers=[given.actor])
+
+
+def _propose(
+    connection: Connection, row: Row[tuple[object, ...]], given: Submission, looser: Sequence[Change]
+) -> DatasetInfo:
+    if len(given.reason.strip()) < _REASON_CHARS:
+        raise BadInput(
+            "This version loosens the policy: " + "; ".join(change.text for change in looser),
+            allowed=f"a reason of at least {_REASON_CHARS} characters, and a second person's approval",
+            remedy="register it again with --reason, or take the change back",
+        )
+    name = "p-" + digest({"policy": given.sha256, "source": given.source_sha256})[:12]
+    if connection.execute(select(policy_changes).where(policy_changes.c.id == name)).first() is None:
+        values = given.columns(iso_now())
+        told = {"proposer": values.pop("owner"), "proposed": values.pop("registered")}
+        connection.execute(
+            policy_changes.insert().values(
+                id=name, dataset_id=row.id, reason=given.reason.strip(), state="proposed", **told, **values
+            )
+        )
+        append(
+            connection,
+            "policy proposed",
+            change=name,
+            dataset=row.id,
+            policy_sha256=given.sha256,
+            actor=given.actor,
+            reason=given.reason.strip(),
+            effects=[change.text for change in looser],
+        )
+    found = dataset_info(row)
+    return DatasetInfo(found.dataset_id, found.policy, found.policy_sha256, found.registered, name)
+
+
+def put_in_force(connection: Connection, given: Submission, approvers: Sequence[str]) -> DatasetInfo:
+    """Give the scopes of a renewed policy its caps. Raises Conflict where one person would loosen one."""
+    known = {balance.scope.id: balance.scope for balance in balances(connection)}
+    for scope in _scopes(given.policy, given.sha256, list(known)):
+        if scope.id not in known:
+            open_scope(connection, scope)
+        elif known[scope.id].cap != scope.cap:
+            recap(connection, scope.id, scope.cap, given.sha256, approvers)
+    return announce(connection, given, approvers)
+
+
+def announce(connection: Connection, given: Submission, approvers: Sequence[str]) -> DatasetInfo:
+    """Write down that a policy is in force, and who made it so."""
+    policy = given.policy
+    append(
+        connection,
+        "dataset",
+        dataset=policy.id,
+        id_space=policy.privacy_unit.id_space,
+        policy_sha256=given.sha256,
+        owner=given.actor,
+        approvers=sorted(approvers),
+    )
+    return dataset(connection, policy.id)
+
+
+def _scopes(policy: Policy, sha256: str, known: Sequence[str]) -> list[Scope]:
+    """The shared scopes, and the ceilings of all who have asked already."""
+    prefix = f"requester:{people_of(policy)}:{policy.source.dataset_id}:"
+    people = [name.removeprefix(prefix) for name in known if name.startswith(prefix)]
+    return [*shared_scopes(policy, sha256), *(requester_scope(policy, sha256, each) for each in people)]
+
+
+def list_changes(store: Store) -> list[PolicyChange]:
+    """Proposed versions, oldest first, with what each changes in plain words."""
+    with store.read() as connection:
+        rows = connection.execute(select(policy_changes).order_by(policy_changes.c.proposed)).all()
+        return [_view(connection, row) for row in rows]
+
+
+def _view(connection: Connection, row: Row[tuple[object, ...]]) -> PolicyChange:
+    current = dataset(connection, row.dataset_id).policy
+    lines = changes_between(current, parsed_policy(row.policy_text, row.id))
+    told = tuple(change.text for change in lines)
+    return PolicyChange(row.id, row.dataset_id, row.proposer, row.proposed, row.reason, row.state, told)
+
+
+def approve_change(store: Store, actor: str, change_id: str) -> DatasetInfo:
+    """The second person: puts a proposed version in force. Never its proposer."""
+    with store.write() as connection:
+        row = connection.execute(select(policy_changes).where(policy_changes.c.id == change_id)).first()
+        if row is None or row.state != "proposed":
+            raise Conflict(
+                "No proposed policy version with this id waits for approval",
+                allowed="ids that `dpsynth policy changes` lists as proposed",
+                remedy="nothing was changed",
+            )
+        require_role(connection, actor, "compliance_officer")
+        if actor == row.proposer:
+            raise PolicyRefusal("Nobody approves their own change", remedy="ask a compliance officer")
+        _refuse_stale(connection, row)
+        policy = parsed_policy(row.policy_text, row.id)
+        given = Submission(
+            policy, row.policy_text, row.policy_sha256, row.source_path, row.source_sha256, row.proposer, ""
+        )
+        values = given.columns(iso_now())
+        connection.execute(update(datasets).where(datasets.c.id == row.dataset_id).values(**values))
+        connection.execute(
+            update(policy_changes).where(policy_changes.c.id == change_id).values(state="in force")
+        )
+        append(connection, "policy approved", change=change_id, dataset=row.dataset_id, actor=actor)
+        return put_in_force(connection, given, approvers=[row.proposer, actor])
+
+
+def _refuse_stale(connection: Connection, row: Row[tuple[object, ...]]) -> None:
+    """A version that was proposed before the one in force was registered is not what people compared."""
+    if dataset_row(connection, row.dataset_id).registered > row.proposed:
+        raise Conflict(
+            "The policy in force changed since this version was proposed",
+            allowed="versions that were proposed against the one in force",
+            remedy="have the data owner register it again",
+        )

@@ -1,0 +1,121 @@
+"""Why a request costs what it costs, why it was refused, and what would fit."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from decimal import Decimal
+
+from sqlalchemy import Row, select
+
+from dpsynth.accounting.cost import Cost, cost_of, zcdp_cost
+from dpsynth.accounting.events import Event, event_from_json
+from dpsynth.accounting.gate import compile_cap
+from dpsynth.accounting.recount import pld_epsilon
+from dpsynth.accounting.statement import PLD_LABEL, epsilon_at, state
+from dpsynth.core.errors import BadInput
+from dpsynth.ledger.chain import Entry, entries_about
+from dpsynth.ledger.charges import charge
+from dpsynth.ledger.refusal import why_not
+from dpsynth.ledger.schema import scopes as scope_table
+from dpsynth.ledger.scopes import Balance, text_cost
+from dpsynth.ledger.store import Store
+from dpsynth.policy.model import Policy
+from dpsynth.service.budgets import part_for, touched_scopes
+from dpsynth.service.quotes import touched_balances
+from dpsynth.service.registry import parsed_policy
+from dpsynth.service.requests import request_row
+from dpsynth.service.views import EventLine, Explanation, ScopeLine
+
+__all__ = ["explain"]
+
+_LAST_DIGIT = Decimal("0.000001")
+"""Epsilon is printed to six digits, rounded up."""
+
+
+def explain(store: Store, actor: str, request_id: str) -> Explanation:
+    """Everything about one request's price, for whoever may see the request."""
+    with store.read() as connection:
+        row = request_row(connection, actor, request_id)
+        policy = parsed_policy(row.policy_text, row.dataset_id)
+        found = charge(connection, request_id)
+        history = list(entries_about(connection, request_id))
+        scopes = touched_scopes(policy, row.policy_sha256, row.requester)
+        known = connection.execute(select(scope_table.c.id)).scalars().all()
+        touched = touched_balances(connection, scopes) if known else []
+    cost, events = text_cost(row.cost), _events(history)
+    return Explanation(
+        request=request_id,
+        state=found.state if found.state != "ABSENT" else row.state.upper(),
+        cost=_cost_lines(cost, policy),
+        events=_event_lines(events, policy.budget.report_delta),
+        recount=_recount(events, policy),
+        scopes=_scope_lines(touched, row, policy, cost, held=found.state == "RESERVED"),
+        history=tuple(
+            f"{entry.time}  {entry.kind}  {entry.body.get('reason', '')}".strip() for entry in history
+        ),
+        reason=row.message if row.state == "refused" else found.reason,
+    )
+
+
+def _events(history: Sequence[Entry]) -> tuple[Event, ...]:
+    settled = [entry for entry in history if entry.kind == "settled"]
+    return tuple(event_from_json(one) for entry in settled for one in entry.body["events"])
+
+
+def _cost_lines(cost: Cost, policy: Policy) -> tuple[str, ...]:
+    said = state(cost, policy.budget.report_delta)
+    lines = [
+        f"reserved: rho {cost.rho / 1e9:.9f}, epsilon {said.epsilon} at delta {said.delta} (Renyi curve)"
+    ]
+    if said.gaussian:
+        lines.append(
+            f"the same by the exact Gaussian conversion: epsilon {said.gaussian}, "
+            f"sum of mu squared {cost.mu2 / 1e9:.9f}"
+        )
+    if cost.delta:
+        lines.append(f"of the delta, {cost.delta / 1e18:.3g} is what entrusted libraries may fail with")
+    return tuple(lines)
+
+
+def _event_lines(events: Sequence[Event], delta: str) -> tuple[EventLine, ...]:
+    """One line for each kind of event at each price, in order of first use."""
+    counted = Counter(events)
+    lines = []
+    for event, times in counted.items():
+        cost = cost_of(event).times(times)
+        lines.append(EventLine(str(event), times, cost.rho, epsilon_at(cost, delta)))
+    return tuple(lines)
+
+
+def _recount(events: Sequence[Event], policy: Policy) -> str:
+    """The PLD figure of what was done, where the library has one; never used for a decision."""
+    value = pld_epsilon(events, float(policy.budget.report_delta)) if events else None
+    return "" if value is None else f"PLD: epsilon {value:.6f} ({PLD_LABEL})"
+
+
+def _scope_lines(
+    touched: Sequence[Balance], row: Row[tuple[object, ...]], policy: Policy, cost: Cost, held: bool
+) -> tuple[ScopeLine, ...]:
+    part, delta = part_for(policy, row.part), policy.budget.report_delta
+    lines = []
+    for balance in touched:
+        taken = balance.taken_beside(part)
+        beside = taken - cost if held else taken
+        refusal = why_not(balance.scope, beside, cost) if held or row.state in {"refused", "queued"} else ""
+        lines.append(ScopeLine(balance.scope.title, refusal, _would_fit(balance.left, delta)))
+    return tuple(lines)
+
+
+def _would_fit(left: int, delta: str) -> str:
+    """What may be asked for with ``left`` nano-rho; never rounded up, so that asking for it works."""
+    if not left:
+        return "nothing more"
+    said = Decimal(epsilon_at(zcdp_cost(left), delta))
+    try:
+        if compile_cap(str(said), delta).rho > left:
+            said -= _LAST_DIGIT
+            compile_cap(str(said), delta)
+    except BadInput:
+        return f"rho {left / 1e9:.9f}"  # too little to be stated as an epsilon at this delta
+    return f"rho {left / 1e9:.9f}, epsilon {said:f} at delta {delta}"
