@@ -3,10 +3,10 @@
     make bench                                     # among others; this part takes about a quarter of an hour
     .venv/bin/python benchmarks/ledger.py --history 2000
 
-A charge is what a release costs the ledger: reserve, commit and settle, each a durable transaction of its own,
-on four scopes (people, dataset, table, requester). SQLite in a file; PostgreSQL on a real server on this
-machine, started for the run. ``ratio`` is the median time with the long book over that with the short one, both
-measured in alternating blocks of one run, so that what else the machine was doing falls on both.
+A charge is what a release costs the ledger: reserve, commit and settle, each a durable transaction of its
+own, on four scopes (people, dataset, table, requester). SQLite in a file; PostgreSQL on a real server on this
+machine, started for the run. ``ratio`` is the median time with the long book over that with the short one,
+both measured in alternating blocks of one run, so that what else the machine was doing falls on both.
 """
 
 from __future__ import annotations

@@ -115,9 +115,7 @@ def verify_chain(connection: Connection) -> int:
     with connection.execute(query) as rows:
         for row in rows:
             if not _is_link(row.seq, row.body, row.prev, row.hash, expected, prev):
-                raise IntegrityError(
-                    f"The ledger's hash chain is broken at entry {expected}", remedy=_REMEDY
-                )
+                raise IntegrityError(f"The ledger's hash chain is broken at entry {expected}", remedy=_REMEDY)
             prev, expected = row.hash, expected + 1
     if read_head(connection) != Head(expected - 1, prev):
         raise IntegrityError("The ledger's head is not its newest entry", remedy=_REMEDY)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dpsynth.accounting.cost import Cost
-from dpsynth.accounting.curves import ORDERS, rho_of
+from dpsynth.accounting.curves import NANO, ORDERS, rho_of
 from dpsynth.accounting.gate import fits, rho_left
 from dpsynth.core.errors import BudgetExceeded
 from dpsynth.ledger.scopes import Scope
@@ -20,10 +20,7 @@ def why_not(scope: Scope, taken: Cost, cost: Cost) -> str:
     over = [a for a, used in zip(ORDERS, after.rdp, strict=True) if a <= cap.omega and used > a * cap.rho]
     if over:
         needs, left = rho_of(cost.rdp, cap.omega), rho_left(taken, cap)
-        return (
-            f"this request needs rho {needs / 1e9:.6f}, and rho {left / 1e9:.6f} of {cap.rho / 1e9:.6f} "
-            f"is left"
-        )
+        return f"this request needs rho {_up(needs)}, and rho {_down(left)} of {_down(cap.rho)} is left"
     if after.delta > cap.delta:
         return (
             f"this request may fail with probability {cost.delta / 1e18:.3g} (entrusted delta), and "
@@ -31,9 +28,19 @@ def why_not(scope: Scope, taken: Cost, cost: Cost) -> str:
         )
     most = cap.mu2 or 0
     return (
-        f"this request needs mu squared {cost.mu2 / 1e9:.6f} (the second, Gaussian gate), and "
-        f"{max(0, most - taken.mu2) / 1e9:.6f} of {most / 1e9:.6f} is left"
+        f"this request needs mu squared {_up(cost.mu2)} (the second, Gaussian gate), and "
+        f"{_down(max(0, most - taken.mu2))} of {_down(most)} is left"
     )
+
+
+def _down(nano: int) -> str:
+    """Six digits of a nano-amount, rounded down: what is left or allowed."""
+    return f"{nano // NANO}.{nano % NANO // 1000:06d}"
+
+
+def _up(nano: int) -> str:
+    """Six digits of a nano-amount, rounded up: what is needed."""
+    return _down(nano + 999)
 
 
 def no_room(scope: Scope, taken: Cost, cost: Cost) -> BudgetExceeded:

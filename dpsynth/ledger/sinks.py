@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -12,7 +16,13 @@ from dpsynth.core.errors import BadInput, IntegrityError
 
 __all__ = ["DirectorySink", "GitSink", "Sink", "parse_sinks"]
 
-_NAME = re.compile(r"checkpoint-([0-9]{12})\.json")
+_FOLDER = re.compile(r"[0-9]{9}")
+_NAME = re.compile(r"checkpoint-[0-9]{12}\.json")
+_PER_FOLDER = 1000
+_TRIES = 5
+_PAUSE_SECONDS = 0.2
+# What a git that calls this program (in a hook) sets: it names that git's repository, not the sink.
+_GIT_PLACES = frozenset({"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX"})
 
 
 class Sink(Protocol):
@@ -25,12 +35,19 @@ class Sink(Protocol):
     def put(self, seq: int, envelope: bytes) -> None:
         """Keep a signed checkpoint durably. Raises IntegrityError if it cannot be kept."""
 
+    def check(self) -> None:
+        """Raises IntegrityError where a checkpoint could not be kept now."""
+
+    def kept(self, seq: int) -> bytes | None:
+        """The checkpoint with this number, or None. Raises IntegrityError if it cannot be read."""
+
     def newest(self) -> bytes | None:
         """The checkpoint with the highest number, or None. Raises IntegrityError if it cannot be read."""
 
 
-def _file_name(seq: int) -> str:
-    return f"checkpoint-{seq:012d}.json"
+def _file_of(seq: int) -> str:
+    """Relative path of a checkpoint: a thousand to a folder, so that finding the newest stays cheap."""
+    return f"{seq // _PER_FOLDER:09d}/checkpoint-{seq:012d}.json"
 
 
 class DirectorySink:
@@ -46,37 +63,63 @@ class DirectorySink:
 
     def put(self, seq: int, envelope: bytes) -> None:
         """Write and sync a new file; one that is there already is kept as it is."""
-        try:
-            self._write(self._path / _file_name(seq), envelope)
-        except OSError as error:
-            raise _down(self.name, error.strerror or "input or output failed") from error
+        if self.kept(seq) is None:
+            self.write(seq, envelope)
 
-    def _write(self, target: Path, envelope: bytes) -> None:
-        if target.exists():
-            return
-        draft = target.with_suffix(f".{os.getpid()}.part")
-        with draft.open("wb") as stream:
-            stream.write(envelope)
-            stream.flush()
-            os.fsync(stream.fileno())
-        draft.replace(target)
-        handle = os.open(self._path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+    def write(self, seq: int, envelope: bytes) -> None:
+        """Write and sync the file, whether it is there or not."""
+        target = self._path / _file_of(seq)
+        draft = target.with_suffix(f".{secrets.token_hex(4)}.part")
+        with self._reachable():
+            target.parent.mkdir(exist_ok=True)
+            with draft.open("wb") as stream:
+                stream.write(envelope)
+                stream.flush()
+                os.fsync(stream.fileno())
+            draft.replace(target)
+            for folder in (target.parent, self._path):
+                handle = os.open(folder, os.O_RDONLY)
+                try:
+                    os.fsync(handle)
+                finally:
+                    os.close(handle)
+
+    def check(self) -> None:
+        """Write a file and take it away again."""
+        probe = self._path / f"probe.{secrets.token_hex(4)}.part"
+        with self._reachable():
+            probe.write_bytes(bytes(4096))
+            probe.unlink()
+
+    def kept(self, seq: int) -> bytes | None:
+        """The file with this number."""
+        target = self._path / _file_of(seq)
+        with self._reachable():
+            return target.read_bytes() if target.exists() else None
 
     def newest(self) -> bytes | None:
         """The file with the highest number."""
+        with self._reachable():
+            folders = [path for path in self._path.iterdir() if _FOLDER.fullmatch(path.name)]
+            for folder in sorted(folders, reverse=True):
+                kept = [path for path in folder.iterdir() if _NAME.fullmatch(path.name)]
+                if kept:
+                    return max(kept).read_bytes()
+        return None
+
+    @contextmanager
+    def _reachable(self) -> Iterator[None]:
         try:
-            kept = sorted(path for path in self._path.iterdir() if _NAME.fullmatch(path.name))
-            return kept[-1].read_bytes() if kept else None
+            yield
         except OSError as error:
             raise _down(self.name, error.strerror or "input or output failed") from error
 
 
 class GitSink:
-    """A git work tree: one commit for each checkpoint, pushed where the repository has an upstream."""
+    """A git work tree: one commit for each checkpoint, pushed where its branch has an upstream.
+
+    What counts is what is committed; the work tree is only the way there.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -88,34 +131,73 @@ class GitSink:
         return f"git repository {self._path}"
 
     def put(self, seq: int, envelope: bytes) -> None:
-        """Write, commit and, with an upstream, push."""
-        self._files.put(seq, envelope)
-        self._git("add", "--", _file_name(seq))
-        if self._git("diff", "--cached", "--name-only"):
-            self._git("commit", "--quiet", "--message", f"Ledger checkpoint {seq}")
-        if self._git("for-each-ref", "--format=%(upstream)", "refs/heads"):
+        """Write, commit and, with an upstream, push. The lock of another git is waited for."""
+        for _ in range(_TRIES - 1):
+            try:
+                self._commit(seq, envelope)
+            except IntegrityError:
+                time.sleep(_PAUSE_SECONDS)
+            else:
+                return
+        self._commit(seq, envelope)
+
+    def _commit(self, seq: int, envelope: bytes) -> None:
+        name = _file_of(seq)
+        if self.kept(seq) is None:
+            self._files.write(seq, envelope)
+            self._git("add", "--force", "--", name)
+            self._git("commit", "--quiet", "--message", f"Ledger checkpoint {seq}", "--", name)
+        branch = self._git("rev-parse", "--abbrev-ref", "HEAD")
+        if self._git("for-each-ref", "--format=%(upstream)", f"refs/heads/{branch}"):
             self._git("push", "--quiet")
+
+    def check(self) -> None:
+        """Whether the work tree can be written to and is still a repository."""
+        self._files.check()
+        self._git("rev-parse", "--git-dir")
+
+    def kept(self, seq: int) -> bytes | None:
+        """The committed checkpoint with this number."""
+        name = _file_of(seq)
+        found = self._any() and self._git("ls-tree", "--name-only", "HEAD", "--", name)
+        return self._git("show", f"HEAD:{name}").encode() if found else None
 
     def newest(self) -> bytes | None:
         """The newest checkpoint that is committed, whatever the work tree says."""
-        names = [name for name in self._listed() if _NAME.fullmatch(name)]
-        return self._git("show", f"HEAD:{max(names)}").encode() if names else None
+        if not self._any():
+            return None
+        folders = [name for name in self._listed("HEAD") if _FOLDER.fullmatch(name)]
+        for folder in sorted(folders, reverse=True):
+            names = [name for name in self._listed(f"HEAD:{folder}") if _NAME.fullmatch(name)]
+            if names:
+                return self._git("show", f"HEAD:{folder}/{max(names)}").encode()
+        return None
 
-    def _listed(self) -> list[str]:
-        if not self._git("rev-list", "--all", "--max-count=1"):
-            return []
-        return self._git("ls-tree", "--name-only", "HEAD").splitlines()
+    def _any(self) -> bool:
+        return bool(self._git("rev-list", "--all", "--max-count=1"))
+
+    def _listed(self, tree: str) -> list[str]:
+        return self._git("ls-tree", "--name-only", tree).splitlines()
 
     def _git(self, *arguments: str) -> str:
         identity = ("-c", "user.name=dpsynth", "-c", "user.email=ledger@dpsynth.invalid")
         command = ["git", "-C", str(self._path), *identity, "-c", "commit.gpgsign=false", *arguments]
+        outside = {name: value for name, value in os.environ.items() if name not in _GIT_PLACES}
         try:
-            done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+            done = subprocess.run(
+                command,
+                capture_output=True,
+                check=True,
+                env=outside,
+                stdin=subprocess.DEVNULL,
+                text=True,
+                timeout=60,
+            )
         except FileNotFoundError as error:
             raise _down(self.name, "git is not installed") from error
         except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
             raise _down(self.name, f"git {arguments[0]} failed") from error
-        return done.stdout
+        return done.stdout.strip()
 
 
 def _down(name: str, why: str) -> IntegrityError:
@@ -133,9 +215,9 @@ def parse_sinks(text: str) -> tuple[Sink, ...]:
 
 def _sink(text: str) -> Sink:
     kind, _, path = text.partition(":")
-    if kind == "dir" and Path(path).is_dir():
+    if kind == "dir" and path and Path(path).is_dir():
         return DirectorySink(Path(path))
-    if kind == "git" and (Path(path) / ".git").exists():
+    if kind == "git" and path and (Path(path) / ".git").exists():
         return GitSink(Path(path))
     raise BadInput(
         "A checkpoint sink cannot be understood or is not there",

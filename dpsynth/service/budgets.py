@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dpsynth.accounting.stated import cap_of
+from dpsynth.core.canonical import digest
 from dpsynth.core.errors import BadInput
 from dpsynth.ledger.scopes import WHOLE, Scope, part_of
 from dpsynth.policy.model import Policy
@@ -60,8 +61,7 @@ def touched_scopes(policy: Policy, sha256: str, requester: str) -> list[Scope]:
 def part_for(policy: Policy, value: str) -> str:
     """The part of its scopes that a request for one partition touches; WHOLE for an empty value.
 
-    Raises BadInput unless the policy declares partitions and this is one of their public values. A snapshot
-    is a group of its own: people may have moved between two.
+    Raises BadInput unless the policy declares partitions and this is one of their public values.
     """
     if not value:
         return WHOLE
@@ -73,4 +73,21 @@ def part_for(policy: Policy, value: str) -> str:
             allowed=", ".join(values) or "requests for the whole table: the policy declares no partitions",
             remedy="leave --partition out, or name one of these",
         )
-    return part_of(f"{policy.id}@{policy.source.snapshot}", value)
+    return part_of(_group(policy), value)
+
+
+def _group(policy: Policy) -> str:
+    """Partitions that share no person: those of one table, one snapshot and one way to tell who lies where.
+
+    People may lie elsewhere in another snapshot, or once the column, its values, their order, or where
+    strange values go has changed: then the maxima of both groups add up.
+    """
+    unit, source = policy.privacy_unit, policy.source
+    column = next(spec for spec in policy.columns if spec.name == unit.partition_column)
+    rule = {
+        "column": column.model_dump(mode="json"),
+        "id_column": unit.id_column,
+        "parsing": [source.format, source.delimiter],
+        "snapshot": source.snapshot,
+    }
+    return f"{policy.id}@{digest(rule)[:16]}"

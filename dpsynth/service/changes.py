@@ -7,22 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 from sqlalchemy import Connection, Row, select, update
 
 from dpsynth.accounting.stated import cap_of
 from dpsynth.core.canonical import digest
 from dpsynth.core.errors import BadInput, Conflict, PolicyRefusal
-from dpsynth.ledger.chain import append
-from dpsynth.ledger.scopes import Scope, balances, open_scope, recap
+from dpsynth.ledger.chain import append, read_chain
+from dpsynth.ledger.scopes import Scope, balances, loosens, open_scope, recap
 from dpsynth.ledger.store import Store
 from dpsynth.policy.change import Change
 from dpsynth.policy.diff import diff_policies
 from dpsynth.policy.model import Cap, Policy
-from dpsynth.service.budgets import people_of, requester_scope, shared_scopes
+from dpsynth.service.budgets import requester_scope, shared_scopes
 from dpsynth.service.clock import iso_now
 from dpsynth.service.people import require_role
-from dpsynth.service.registry import dataset, dataset_info, dataset_row, parsed_policy
+from dpsynth.service.registry import dataset, dataset_info, parsed_policy
 from dpsynth.service.tables import datasets, policy_changes
 from dpsynth.service.views import DatasetInfo, PolicyChange
 
@@ -90,13 +91,50 @@ def renew(connection: Connection, row: Row[tuple[object, ...]], given: Submissio
             allowed="one file for one snapshot",
             remedy="name the new snapshot in the policy",
         )
+    if given.policy.source.snapshot in _snapshots(connection, row.id) - {old.source.snapshot}:
+        raise Conflict(
+            "source.snapshot names a snapshot that another one has replaced",
+            allowed="the snapshot in force, or a new one: a name stands for one file for good",
+            remedy="give the snapshot a new name",
+        )
     found = changes_between(old, given.policy)
     looser = [change for change in found if change.effect != "TIGHTER" and change.key not in _LABELS]
     if looser:
-        return _propose(connection, row, given, looser)
+        return _propose(connection, row, given, [*looser, *_untold(connection, old, given.policy)])
     values = given.columns(iso_now())
     connection.execute(update(datasets).where(datasets.c.id == row.id).values(**values))
     return put_in_force(connection, given, approvers=[given.actor])
+
+
+def _snapshots(connection: Connection, dataset_id: str) -> set[str]:
+    """Names of all snapshots under which this table was ever in force."""
+    bodies = [entry.body for entry in read_chain(connection) if entry.kind == "dataset"]
+    return {body.get("snapshot", "") for body in bodies if body["dataset"] == dataset_id}
+
+
+def _untold(connection: Connection, old: Policy, new: Policy) -> list[Change]:
+    """Caps that the new version would loosen though a comparison of the two texts does not tell.
+
+    Another policy about the same people tightened them; a second person must see that they would go back.
+    """
+    known = {balance.scope.id: balance.scope for balance in balances(connection)}
+    stated = {scope.id: scope.cap for scope in _scopes(old, "", list(known.values()))}
+    found = []
+    for scope in _scopes(new, "", list(known.values())):
+        in_force = known.get(scope.id)
+        if in_force is None or in_force.cap == stated.get(scope.id) or not loosens(in_force.cap, scope.cap):
+            continue
+        before, after = (f"{Decimal(cap.rho).scaleb(-9).normalize():f}" for cap in (in_force.cap, scope.cap))
+        text = f"{scope.title} rho {before} in force to {after}: LOOSER"
+        found.append(Change(scope.id, before, after, "LOOSER", text))
+    return found
+
+
+def _change_id(connection: Connection, dataset_id: str, policy_sha256: str, source_sha256: str) -> str:
+    """Id of a proposal: bound to the registration in force, which is what people compare it with."""
+    about = (e for e in read_chain(connection) if e.kind == "dataset" and e.body["dataset"] == dataset_id)
+    since = max(entry.seq for entry in about)
+    return "p-" + digest({"policy": policy_sha256, "source": source_sha256, "since": since})[:12]
 
 
 def _propose(
@@ -108,7 +146,7 @@ def _propose(
             allowed=f"a reason of at least {_REASON_CHARS} characters, and a second person's approval",
             remedy="register it again with --reason, or take the change back",
         )
-    name = "p-" + digest({"policy": given.sha256, "source": given.source_sha256})[:12]
+    name = _change_id(connection, row.id, given.sha256, given.source_sha256)
     if connection.execute(select(policy_changes).where(policy_changes.c.id == name)).first() is None:
         values = given.columns(iso_now())
         told = {"proposer": values.pop("owner"), "proposed": values.pop("registered")}
@@ -134,7 +172,7 @@ def _propose(
 def put_in_force(connection: Connection, given: Submission, approvers: Sequence[str]) -> DatasetInfo:
     """Give the scopes of a renewed policy its caps. Raises Conflict where one person would loosen one."""
     known = {balance.scope.id: balance.scope for balance in balances(connection)}
-    for scope in _scopes(given.policy, given.sha256, list(known)):
+    for scope in _scopes(given.policy, given.sha256, list(known.values())):
         if scope.id not in known:
             open_scope(connection, scope)
         elif known[scope.id].cap != scope.cap:
@@ -150,6 +188,7 @@ def announce(connection: Connection, given: Submission, approvers: Sequence[str]
         "dataset",
         dataset=policy.id,
         id_space=policy.privacy_unit.id_space,
+        snapshot=policy.source.snapshot,
         policy_sha256=given.sha256,
         owner=given.actor,
         approvers=sorted(approvers),
@@ -157,11 +196,13 @@ def announce(connection: Connection, given: Submission, approvers: Sequence[str]
     return dataset(connection, policy.id)
 
 
-def _scopes(policy: Policy, sha256: str, known: Sequence[str]) -> list[Scope]:
+def _scopes(policy: Policy, sha256: str, known: Sequence[Scope]) -> list[Scope]:
     """The shared scopes, and the ceilings of all who have asked already."""
-    prefix = f"requester:{people_of(policy)}:{policy.source.dataset_id}:"
-    people = [name.removeprefix(prefix) for name in known if name.startswith(prefix)]
-    return [*shared_scopes(policy, sha256), *(requester_scope(policy, sha256, each) for each in people)]
+    shared = shared_scopes(policy, sha256)
+    ids = {scope.id for scope in shared}
+    ceilings = (scope.id for scope in known if scope.kind == "requester" and scope.parent in ids)
+    people = [name.rpartition(":")[2] for name in ceilings]
+    return [*shared, *(requester_scope(policy, sha256, each) for each in people)]
 
 
 def list_changes(store: Store) -> list[PolicyChange]:
@@ -173,7 +214,10 @@ def list_changes(store: Store) -> list[PolicyChange]:
 
 def _view(connection: Connection, row: Row[tuple[object, ...]]) -> PolicyChange:
     current = dataset(connection, row.dataset_id).policy
-    lines = changes_between(current, parsed_policy(row.policy_text, row.id))
+    proposed = parsed_policy(row.policy_text, row.id)
+    lines = changes_between(current, proposed)
+    if row.state == "proposed":
+        lines += _untold(connection, current, proposed)
     told = tuple(change.text for change in lines)
     return PolicyChange(row.id, row.dataset_id, row.proposer, row.proposed, row.reason, row.state, told)
 
@@ -207,7 +251,7 @@ def approve_change(store: Store, actor: str, change_id: str) -> DatasetInfo:
 
 def _refuse_stale(connection: Connection, row: Row[tuple[object, ...]]) -> None:
     """A version that was proposed before the one in force was registered is not what people compared."""
-    if dataset_row(connection, row.dataset_id).registered > row.proposed:
+    if row.id != _change_id(connection, row.dataset_id, row.policy_sha256, row.source_sha256):
         raise Conflict(
             "The policy in force changed since this version was proposed",
             allowed="versions that were proposed against the one in force",

@@ -14,8 +14,9 @@ from pathlib import Path
 
 from sqlalchemy import Connection, select
 
-from dpsynth.core.errors import BadInput, Conflict
+from dpsynth.core.errors import BadInput, Conflict, IntegrityError
 from dpsynth.ledger.chain import append, read_chain
+from dpsynth.ledger.schema import scopes
 from dpsynth.ledger.scopes import open_scope
 from dpsynth.ledger.store import Store
 from dpsynth.policy.loader import load_policy_text, policy_sha256
@@ -29,7 +30,7 @@ from dpsynth.service.plans import audit_plan
 from dpsynth.service.registry import dataset_info, parsed_policy, policies_of_space
 from dpsynth.service.tables import datasets
 from dpsynth.service.views import DatasetInfo
-from dpsynth.vault.cohorts import check_new_units, keep_cohort
+from dpsynth.vault.cohorts import keep_cohort, key_sha256
 from dpsynth.vault.sources import RawTable, fingerprint, parse, read_bytes
 
 __all__ = ["register"]
@@ -84,10 +85,15 @@ def _record(connection: Connection, intake: _Intake) -> DatasetInfo:
     if row is not None and (row.policy_sha256, row.source_sha256) == (given.sha256, given.source_sha256):
         return dataset_info(row)
     _refuse_other_people(connection, given)
-    _refuse_disagreement(connection, given.policy)
+    _refuse_other_refresh(connection, given.policy)
+    info = _first(connection, given) if row is None else renew(connection, row, given)
     _prove_new_units(connection, intake)
-    if row is not None:
-        return renew(connection, row, given)
+    return info
+
+
+def _first(connection: Connection, given: Submission) -> DatasetInfo:
+    """The first version of a policy."""
+    _refuse_disagreement(connection, given.policy)
     for scope in shared_scopes(given.policy, given.sha256):
         open_scope(connection, scope)
     connection.execute(datasets.insert().values(id=given.policy.id, **given.columns(iso_now())))
@@ -108,20 +114,28 @@ def _refuse_other_people(connection: Connection, given: Submission) -> None:
         )
 
 
+def _refuse_other_refresh(connection: Connection, policy: Policy) -> None:
+    """One refresh rule for the same people, for good: another one would open a fresh budget for them."""
+    space, rule = policy.privacy_unit.id_space, policy.budget.refresh
+    for name in connection.execute(select(scopes.c.id).where(scopes.c.kind == "id_space")).scalars():
+        people, _, snapshot = str(name).removeprefix("id-space:").partition("@")
+        if people == space and rule != ("new_units_only" if snapshot else "none"):
+            raise Conflict(
+                "budget.refresh differs from the rule under which the budget of these people was opened",
+                allowed="one rule for the same people; their budget is for life",
+                remedy="write the rule of the earlier registrations",
+            )
+
+
 def _refuse_disagreement(connection: Connection, policy: Policy) -> None:
-    """Tables about the same people state one refresh rule; those of one dataset state one set of ceilings."""
+    """A new table of a dataset starts with the ceilings of the tables that are there."""
     for other in policies_of_space(connection, policy.privacy_unit.id_space, but=policy.id):
-        same = other.source.dataset_id == policy.source.dataset_id
-        pairs = {"refresh": (other.budget.refresh, policy.budget.refresh)}
-        if same:
-            pairs |= {
-                name: (getattr(other.budget, name), getattr(policy.budget, name))
-                for name in ("per_dataset", "per_requester")
-            }
-        for name, (theirs, ours) in pairs.items():
-            if theirs != ours:
+        if other.source.dataset_id != policy.source.dataset_id:
+            continue
+        for name in ("per_dataset", "per_requester"):
+            if getattr(other.budget, name) != getattr(policy.budget, name):
                 raise Conflict(
-                    f"budget.{name} differs from that of {other.id}, which is about the same people",
+                    f"budget.{name} differs from that of {other.id}, which is a table of the same dataset",
                     allowed="one rule for the same people",
                     remedy=f"write the same budget.{name} in both policies",
                 )
@@ -132,25 +146,37 @@ def _prove_new_units(connection: Connection, intake: _Intake) -> None:
     policy = intake.submission.policy
     if policy.budget.refresh != "new_units_only":
         return
-    digests = _cohorts(connection, policy.privacy_unit.id_space)
-    key = _secret(intake.home)
-    check_new_units(intake.raw, policy, key, intake.home, digests)
-    name, sha256 = keep_cohort(intake.raw, policy, key, intake.home, digests)
-    append(connection, "cohort", id_space=policy.privacy_unit.id_space, file=name, sha256=sha256)
+    told = [entry.body for entry in read_chain(connection) if entry.kind == "cohort"]
+    key = _secret(intake.home, {body["key"] for body in told})
+    space, snapshot = policy.privacy_unit.id_space, policy.source.snapshot
+    records = {body["snapshot"]: body["sha256"] for body in told if body["id_space"] == space}
+    sha256 = keep_cohort(intake.raw, policy, key, intake.home, records)
+    if records.get(snapshot) != sha256:
+        about = {"id_space": space, "snapshot": snapshot, "key": key_sha256(key)}
+        append(connection, "cohort", sha256=sha256, **about)
 
 
-def _cohorts(connection: Connection, id_space: str) -> dict[str, str]:
-    """Records of earlier snapshots of these people, by the chain: file name to SHA-256."""
-    entries = (entry for entry in read_chain(connection) if entry.kind == "cohort")
-    return {e.body["file"]: e.body["sha256"] for e in entries if e.body["id_space"] == id_space}
+def _secret(home: Path, used: set[str]) -> bytes:
+    """Key of the hashes; made once, readable by its owner only. With another one, nobody would be known.
 
-
-def _secret(home: Path) -> bytes:
-    """Key of the hashes; made once, readable by its owner only."""
+    Args:
+        used: digests of the keys of all records that there are.
+    """
     path = home / "secrets" / "units.key.json"
-    if not path.exists():
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
+    if not path.exists() and not used:
+        draft = path.with_suffix(".part")
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as stream:
             json.dump({"key": secrets.token_hex(32)}, stream)
             stream.flush()
             os.fsync(stream.fileno())
-    return bytes.fromhex(json.loads(path.read_text())["key"])
+        draft.replace(path)
+    try:
+        key = bytes.fromhex(json.loads(path.read_text())["key"])
+    except (OSError, ValueError, KeyError, TypeError):
+        key = b""
+    if not key or used - {key_sha256(key)}:
+        raise IntegrityError(
+            "The key of the records of earlier units is lost or not the one that made them",
+            remedy="register nothing new under new_units_only; restore the key from a backup",
+        )
+    return key

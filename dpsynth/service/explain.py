@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from decimal import Decimal
 
 from sqlalchemy import Row, select
 
-from dpsynth.accounting.cost import Cost, cost_of, zcdp_cost
+from dpsynth.accounting.cost import Cost, cost_of
 from dpsynth.accounting.events import Event, event_from_json
-from dpsynth.accounting.gate import compile_cap
+from dpsynth.accounting.gate import rho_left
 from dpsynth.accounting.recount import pld_epsilon
 from dpsynth.accounting.statement import PLD_LABEL, epsilon_at, state
-from dpsynth.core.errors import BadInput
 from dpsynth.ledger.chain import Entry, entries_about
 from dpsynth.ledger.charges import charge
 from dpsynth.ledger.refusal import why_not
@@ -22,15 +20,13 @@ from dpsynth.ledger.scopes import Balance, text_cost
 from dpsynth.ledger.store import Store
 from dpsynth.policy.model import Policy
 from dpsynth.service.budgets import part_for, touched_scopes
+from dpsynth.service.plans import fitting_epsilon
 from dpsynth.service.quotes import touched_balances
 from dpsynth.service.registry import parsed_policy
 from dpsynth.service.requests import request_row
 from dpsynth.service.views import EventLine, Explanation, ScopeLine
 
 __all__ = ["explain"]
-
-_LAST_DIGIT = Decimal("0.000001")
-"""Epsilon is printed to six digits, rounded up."""
 
 
 def explain(store: Store, actor: str, request_id: str) -> Explanation:
@@ -103,7 +99,9 @@ def _scope_lines(
         taken = balance.taken_beside(part)
         beside = taken - cost if held else taken
         refusal = why_not(balance.scope, beside, cost) if held or row.state in {"refused", "queued"} else ""
-        lines.append(ScopeLine(balance.scope.title, refusal, _would_fit(balance.left, delta)))
+        lines.append(
+            ScopeLine(balance.scope.title, refusal, _would_fit(rho_left(taken, balance.scope.cap), delta))
+        )
     return tuple(lines)
 
 
@@ -111,11 +109,5 @@ def _would_fit(left: int, delta: str) -> str:
     """What may be asked for with ``left`` nano-rho; never rounded up, so that asking for it works."""
     if not left:
         return "nothing more"
-    said = Decimal(epsilon_at(zcdp_cost(left), delta))
-    try:
-        if compile_cap(str(said), delta).rho > left:
-            said -= _LAST_DIGIT
-            compile_cap(str(said), delta)
-    except BadInput:
-        return f"rho {left / 1e9:.9f}"  # too little to be stated as an epsilon at this delta
-    return f"rho {left / 1e9:.9f}, epsilon {said:f} at delta {delta}"
+    epsilon = fitting_epsilon(left, delta)
+    return f"rho {left / 1e9:.9f}" + (f", epsilon {epsilon} at delta {delta}" if epsilon else "")

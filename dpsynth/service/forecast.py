@@ -6,14 +6,14 @@ from decimal import Decimal
 
 from dpsynth.accounting.gate import compile_cap, how_many
 from dpsynth.accounting.stated import cap_of
-from dpsynth.accounting.statement import epsilon_of_cap
 from dpsynth.core.errors import BadInput
+from dpsynth.ledger.scopes import cost_text
 from dpsynth.ledger.store import Store
 from dpsynth.policy.model import Policy
 from dpsynth.service.budgets import part_for, touched_scopes
 from dpsynth.service.people import require_role
-from dpsynth.service.plans import plan_cost, run_plan
-from dpsynth.service.quotes import scope_view, touched_balances
+from dpsynth.service.plans import fitting_epsilon, plan_cost, run_plan, within_release_cap
+from dpsynth.service.quotes import refuse_looser, scope_view, touched_balances
 from dpsynth.service.registry import dataset
 from dpsynth.service.views import BudgetPlan, PlanLine
 
@@ -37,6 +37,7 @@ def plan_budget(
         found = dataset(connection, dataset_id)
         scopes = touched_scopes(found.policy, found.policy_sha256, actor)
         touched = touched_balances(connection, scopes)
+        refuse_looser(scopes, touched)
     policy, part = found.policy, part_for(found.policy, partition)
     name = synthesizer or policy.synthesis.allowed[0].name
     lines = []
@@ -44,9 +45,13 @@ def plan_budget(
         try:
             rho = compile_cap(epsilon, policy.budget.report_delta).rho
         except BadInput:
+            if epsilons:
+                raise
             continue  # too small to be stated at this delta: no such release exists
         cost = plan_cost(run_plan(policy, name, rho)[1], policy)
         room = {b.scope.title: how_many(b.taken_beside(part), cost, b.scope.cap) for b in touched}
+        if not within_release_cap(policy, cost_text(cost)):
+            room["The cap of one release"] = 0
         tightest = min(room, key=lambda title: room[title])
         lines.append(PlanLine(epsilon, policy.budget.report_delta, rho, room[tightest], tightest))
     return BudgetPlan(dataset_id, name, tuple(lines), tuple(scope_view(balance) for balance in touched))
@@ -54,6 +59,5 @@ def plan_budget(
 
 def _sizes(policy: Policy) -> tuple[str, ...]:
     """Parts of the largest epsilon that one release may have."""
-    cap = policy.budget.per_release
-    most = cap.epsilon or epsilon_of_cap(cap_of(cap), policy.budget.report_delta)
-    return tuple(format((Decimal(most) * Decimal(share)).normalize(), "f") for share in _SHARES)
+    most = fitting_epsilon(cap_of(policy.budget.per_release).rho, policy.budget.report_delta)
+    return tuple(format((Decimal(most or 0) * Decimal(share)).normalize(), "f") for share in _SHARES)

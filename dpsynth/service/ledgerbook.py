@@ -45,5 +45,4 @@ def checkpoint(store: Store, watch: Watch, actor: str) -> CheckpointView:
     with store.read() as connection:
         people.require_role(connection, actor, *_READERS)
     taken, envelope = watch.take()
-    watch.mark()
     return CheckpointView(taken.origin, taken.seq, taken.hash, taken.time, envelope.decode(), watch.sinks)

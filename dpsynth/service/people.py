@@ -42,12 +42,19 @@ def add_person(store: Store, home: Path, person_id: str, name: str, roles: tuple
 
 
 def _insert(connection: Connection, home: Path, person_id: str, name: str, roles: tuple[str, ...]) -> Person:
-    key = new_key(home / "secrets" / f"{person_id}.pem", person_id, roles)
-    write_public_key(home / "keys" / f"{person_id}.json", key)
-    connection.execute(
-        people.insert().values(id=person_id, name=name, roles=json.dumps(list(roles)), key_id=key.key_id)
-    )
-    append(connection, "person", person=person_id, roles=list(roles), key_id=key.key_id)
+    private, public = home / "secrets" / f"{person_id}.pem", home / "keys" / f"{person_id}.json"
+    key = new_key(private, person_id, roles)
+    try:
+        write_public_key(public, key)
+        connection.execute(
+            people.insert().values(id=person_id, name=name, roles=json.dumps(list(roles)), key_id=key.key_id)
+        )
+        append(connection, "person", person=person_id, roles=list(roles), key_id=key.key_id)
+    except BaseException:
+        # Nobody has this key: left where it is, it would forbid to add the person later.
+        private.unlink()
+        public.unlink(missing_ok=True)
+        raise
     return Person(person_id, name, roles, key.key_id)
 
 

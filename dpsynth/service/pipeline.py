@@ -27,7 +27,7 @@ from dpsynth.core.guarantee import Guarantee
 from dpsynth.core.table import SyntheticTable
 from dpsynth.ledger.charges import commit as commit_charge
 from dpsynth.ledger.charges import settle
-from dpsynth.ledger.scopes import balances, text_cost
+from dpsynth.ledger.scopes import Balance, balances, text_cost
 from dpsynth.ledger.store import Store
 from dpsynth.mechanisms.noise import Noise
 from dpsynth.mechanisms.rng import os_generator
@@ -168,7 +168,7 @@ class Run:
             table=release,
             plan=plan,
             events=events,
-            budget=(self._lifetime_totals(),),
+            budget=self._totals(),
             audit=_public_summary(report),
             partition=self._row.part,
             purpose=self._row.purpose,
@@ -181,11 +181,17 @@ class Run:
         mu2 = None if self._cost.undominated else self._cost.mu2
         return release_guarantee(self._policy, self._row.rho, mu2)
 
-    def _lifetime_totals(self) -> ScopeTotals:
-        """Totals of the lifetime scope, in which this release is already counted as spent."""
-        lifetime = shared_scopes(self._policy, self._row.policy_sha256)[0]
+    def _totals(self) -> tuple[ScopeTotals, ...]:
+        """Totals of the people's, the dataset's and the table's budget; this release is counted already.
+
+        The requester's ceiling is left out: who asked is no business of a recipient.
+        """
+        shared = shared_scopes(self._policy, self._row.policy_sha256)
         with self._store.read() as connection:
-            balance = balances(connection, [lifetime.id])[0]
+            found = {each.scope.id: each for each in balances(connection, [scope.id for scope in shared])}
+        return tuple(self._total(found[scope.id]) for scope in shared)
+
+    def _total(self, balance: Balance) -> ScopeTotals:
         scope, rho, delta = balance.scope, self._row.rho, self._policy.budget.report_delta
         return ScopeTotals(
             scope.id,
@@ -194,7 +200,7 @@ class Run:
             max(0, balance.rho("spent") - rho),
             rho,
             scope.cap.rho,
-            epsilon_at(balance.amount("spent"), delta, scope.cap.omega),
+            epsilon_at(balance.amount("spent"), delta),
             epsilon_of_cap(scope.cap, delta),
             delta,
         )

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
-from dpsynth.accounting.cost import ZERO, Cost
+from dpsynth.accounting.cost import ZERO, Cost, zcdp_cost
 from dpsynth.accounting.gate import compile_cap, fits
 from dpsynth.accounting.numbers import parse_rho_nano
 from dpsynth.accounting.reserve import marginal_cost
 from dpsynth.accounting.stated import cap_of
+from dpsynth.accounting.statement import epsilon_at
 from dpsynth.audit.plan import AuditPlan, load_plan, plan_sha256
 from dpsynth.core.curator import Plan, Synthesizer
 from dpsynth.core.errors import BadInput, PolicyRefusal
@@ -22,6 +24,7 @@ from dpsynth.synthesizers.registry import load_synthesizer
 __all__ = [
     "allowed_synthesizer",
     "audit_plan",
+    "fitting_epsilon",
     "plan_cost",
     "requested_rho",
     "run_plan",
@@ -40,6 +43,18 @@ def requested_rho(form: RequestForm, policy: Policy) -> int:
     if form.rho is not None:
         return parse_rho_nano(form.rho, up=True)
     return compile_cap(str(form.epsilon), form.delta or policy.budget.report_delta).rho
+
+
+def fitting_epsilon(rho_nano: int, delta: str) -> str:
+    """The largest epsilon, in six digits, whose release costs at most this much; "" where there is none."""
+    most = Decimal(epsilon_at(zcdp_cost(rho_nano), delta))
+    for epsilon in (most, most - Decimal("0.000001")):
+        try:
+            if compile_cap(format(epsilon, "f"), delta).rho <= rho_nano:
+                return format(epsilon.normalize(), "f")
+        except BadInput:
+            continue  # too small to be stated at this delta
+    return ""
 
 
 def _version(text: str) -> tuple[int, ...]:

@@ -51,6 +51,12 @@ _LEVELS = ("id_space", "dataset", "table", "requester")
 
 def migrate_database(state_dir: Path, database: str = "") -> str:
     """Bring an older database up to this program's schema; the revision it has then."""
+    if not database and not (state_dir / _DATABASE).is_file():
+        raise BadInput(
+            "There is no database in this state directory",
+            allowed="a state directory that was used before",
+            remedy="check --state; a new state needs no migration",
+        )
     Store.migrated(database or state_dir / _DATABASE)
     return CURRENT
 
@@ -95,7 +101,9 @@ class Platform:
         sinks = parse_sinks(checkpoints)
         store = Store.open(database or state_dir / _DATABASE)
         watch = Watch(store, state_dir, sinks)
-        if not watch.inspect():
+        if alarm := watch.inspect():
+            store.freeze(alarm)
+        else:
             people.ensure_service_key(store, state_dir)
             watch.mark()
         return cls(state_dir, store, watch, noise or OpenDPNoise(), lease_seconds)
@@ -109,8 +117,10 @@ class Platform:
     def _witnessed(self) -> Iterator[None]:
         """An action that the sinks witness: one that is down stops it before it begins."""
         self._watch.mark()
-        yield
-        self._watch.mark()
+        try:
+            yield
+        finally:
+            self._watch.mark()  # also after a refusal: that leaves an entry too
 
     @property
     def keys_dir(self) -> Path:

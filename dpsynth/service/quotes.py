@@ -14,10 +14,10 @@ from dpsynth.accounting.numbers import parse_decimal
 from dpsynth.accounting.stated import cap_of
 from dpsynth.accounting.statement import epsilon_at, epsilon_of_cap
 from dpsynth.core.curator import Plan
-from dpsynth.core.errors import BadInput, BudgetExceeded, PolicyRefusal
+from dpsynth.core.errors import BadInput, BudgetExceeded, Conflict, PolicyRefusal
 from dpsynth.ledger.attempts import attempt_id, check_attempts
 from dpsynth.ledger.charges import check_room
-from dpsynth.ledger.scopes import WHOLE, Amounts, Balance, Scope, balances, cost_text
+from dpsynth.ledger.scopes import WHOLE, Amounts, Balance, Scope, balances, cost_text, loosens
 from dpsynth.ledger.store import Store
 from dpsynth.policy.model import Policy
 from dpsynth.service.budgets import part_for, touched_scopes
@@ -26,7 +26,7 @@ from dpsynth.service.plans import plan_cost, requested_rho, run_plan, within_rel
 from dpsynth.service.registry import dataset
 from dpsynth.service.views import DatasetInfo, Quote, RequestForm, ScopeView
 
-__all__ = ["Price", "price", "purpose_counter", "quote", "scope_view", "touched_balances"]
+__all__ = ["Price", "price", "purpose_counter", "quote", "refuse_looser", "scope_view", "touched_balances"]
 
 _LONGEST = 4000
 _DELTA = "1e-6"
@@ -55,7 +55,7 @@ def scope_view(balance: Balance) -> ScopeView:
         omega=scope.cap.omega,
         left_nano=balance.left,
         epsilon_cap=_words(epsilon_of_cap(scope.cap, _DELTA)),
-        epsilon_spent=_words(epsilon_at(spent, _DELTA, scope.cap.omega) if spent.rho else "0"),
+        epsilon_spent=_words(epsilon_at(spent, _DELTA) if spent.rho else "0"),
     )
 
 
@@ -98,9 +98,24 @@ def price(form: RequestForm, policy: Policy) -> Price:
 
 
 def touched_balances(connection: Connection, scopes: Sequence[Scope]) -> list[Balance]:
-    """Their balances; a scope that was never used is empty."""
+    """Their balances, with the caps in force; a scope that was never used is empty."""
     known = {balance.scope.id: balance for balance in balances(connection, [scope.id for scope in scopes])}
     return [known.get(scope.id, Balance(scope, {WHOLE: Amounts()})) for scope in scopes]
+
+
+def refuse_looser(scopes: Sequence[Scope], touched: Sequence[Balance]) -> None:
+    """Raises Conflict where a cap in force is looser than the policy of the table states.
+
+    Another policy about the same people may change a cap that they share. A tighter one simply holds here
+    too; of a looser one, no use may be made here, because this policy promises less.
+    """
+    for scope, balance in zip(scopes, touched, strict=True):
+        if loosens(scope.cap, balance.scope.cap):
+            raise Conflict(
+                f"{scope.title} has a looser cap than the policy of this table states",
+                allowed="the cap that the policy states, or a tighter one",
+                remedy="ask the data owner for a new version of this policy that states the cap in force",
+            )
 
 
 def purpose_counter(found: DatasetInfo, form: RequestForm) -> str:
@@ -114,9 +129,8 @@ def quote(store: Store, actor: str, form: RequestForm) -> Quote:
         require_role(connection, actor, "data_scientist", "data_owner")
         found = dataset(connection, form.dataset_id)
         asked = price(form, found.policy)
-        scopes = touched_scopes(found.policy, found.policy_sha256, actor)
-        touched = touched_balances(connection, scopes)
-        refusal = _refusal(connection, touched, found, form, asked)
+        touched = touched_balances(connection, touched_scopes(found.policy, found.policy_sha256, actor))
+        refusal = _refusal(connection, actor, touched, found, form, asked)
     delta = form.delta or found.policy.budget.report_delta
     return Quote(
         asked.plan.rho_nano,
@@ -130,13 +144,19 @@ def quote(store: Store, actor: str, form: RequestForm) -> Quote:
 
 
 def _refusal(
-    connection: Connection, touched: Sequence[Balance], found: DatasetInfo, form: RequestForm, asked: Price
+    connection: Connection,
+    actor: str,
+    touched: Sequence[Balance],
+    found: DatasetInfo,
+    form: RequestForm,
+    asked: Price,
 ) -> str:
     try:
+        refuse_looser(touched_scopes(found.policy, found.policy_sha256, actor), touched)
         counter = purpose_counter(found, form)
         check_attempts(connection, counter, found.policy.budget.max_attempts_per_purpose)
         for balance in touched:
             check_room(balance, asked.cost, asked.part)
-    except (BudgetExceeded, PolicyRefusal) as error:
+    except (BudgetExceeded, Conflict, PolicyRefusal) as error:
         return error.text()
     return ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from typing import Any
+from typing import Any, NoReturn
 
 from sqlalchemy import Connection, Row, Select, select, update
 
@@ -18,7 +18,7 @@ from dpsynth.ledger.store import Store
 from dpsynth.service.budgets import touched_scopes
 from dpsynth.service.clock import iso_in, iso_now, unix_now
 from dpsynth.service.people import person, require_role
-from dpsynth.service.quotes import Price, price, purpose_counter
+from dpsynth.service.quotes import Price, price, purpose_counter, refuse_looser, touched_balances
 from dpsynth.service.records import asked_sha256
 from dpsynth.service.registry import dataset, dataset_row, parsed_policy
 from dpsynth.service.tables import decisions, requests
@@ -61,10 +61,13 @@ def _hold(connection: Connection, actor: str, form: RequestForm, request_id: str
     asked = price(form, policy)
     known = connection.execute(by_id(request_id)).first()
     if known is not None and known.state == "refused":
-        raise BudgetExceeded(known.message, remedy="send it again with a new key")
+        _refuse_again(known, form, asked)
     scopes = touched_scopes(policy, found.policy_sha256, actor)
-    for scope in scopes:
-        open_scope(connection, scope)
+    touched = touched_balances(connection, scopes)
+    if known is None:
+        refuse_looser(scopes, touched)
+    for balance in touched:
+        open_scope(connection, balance.scope)
     hold = Hold(
         key=request_id,
         payload_sha256=_payload(form, actor, found.policy_sha256, asked),
@@ -77,6 +80,19 @@ def _hold(connection: Connection, actor: str, form: RequestForm, request_id: str
     if reserve(connection, hold, unix_now() + policy.approval.decide_within_days * _DAY):
         state = ("queued", "queued", "The budget is held. Nothing is spent yet.")
         _insert(connection, request_id, actor, form, asked, state)
+
+
+def _refuse_again(known: Row[tuple[object, ...]], form: RequestForm, asked: Price) -> NoReturn:
+    """The same answer to the same request; raises Conflict for another one under its key."""
+    before = (known.dataset_id, known.synthesizer, known.part, known.cost, known.purpose, known.recipients)
+    words = (form.purpose.strip(), form.recipients.strip())
+    if before != (form.dataset_id, form.synthesizer, form.partition, cost_text(asked.cost), *words):
+        raise Conflict(
+            "This idempotency key was used for a different request, which was refused",
+            allowed="one key per request",
+            remedy="send the request again with a new key",
+        )
+    raise BudgetExceeded(known.message, remedy="send it again with a new key")
 
 
 def _payload(form: RequestForm, actor: str, policy_sha256: str, asked: Price) -> str:

@@ -6,6 +6,7 @@ and kept outside. If a sink cannot take it, the action does not happen.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from dpsynth.core.errors import IntegrityError
@@ -36,7 +37,6 @@ class Watch:
         self._store = store
         self._home = home
         self._sinks = sinks
-        self._last = 0
 
     @property
     def sinks(self) -> tuple[str, ...]:
@@ -44,44 +44,58 @@ class Watch:
         return tuple(sink.name for sink in self._sinks)
 
     def inspect(self) -> str:
-        """Compare the database with the newest checkpoint of each sink; freeze the store on a difference.
-
-        Returns the alarm, or an empty text.
-        """
-        for sink in self._sinks:
-            alarm = self._difference(sink)
-            if alarm:
-                self._store.freeze(alarm)
-                return alarm
-        return ""
-
-    def _difference(self, sink: Sink) -> str:
+        """What the newest checkpoints of the sinks say against the database; an empty text if nothing."""
         try:
-            newest = sink.newest()
-            if newest is None:
-                return ""
-            known = self.open(newest)
-        except IntegrityError as error:
-            return f"{error.what} ({sink.name})"
-        with self._store.read() as connection:
-            found = compare(connection, known)
-        return found and f"{found} ({sink.name})"
+            return self._compared([sink.newest() for sink in self._sinks])[0]
+        except IntegrityError as error:  # a sink that cannot be read
+            return error.what
 
-    def mark(self) -> Checkpoint | None:
-        """Sign the head and keep it in every sink. Raises IntegrityError if one cannot take it."""
-        if not self._sinks:
-            return None
+    def mark(self) -> None:
+        """Keep the signed head in every sink that does not know it yet; the others must be able to take one.
+
+        Raises IntegrityError when a sink is down, which changes nothing; and when one knows another history,
+        which freezes the store. A ledger that is not the one that was witnessed gets no checkpoint: the next
+        time it would look like the true one.
+        """
+        self._refuse_frozen()
+        alarm, known, head = self._compared([sink.newest() for sink in self._sinks])
+        if alarm:
+            self._store.freeze(alarm)
+            self._refuse_frozen()
+        for sink, seq in zip(self._sinks, known, strict=True):
+            if seq < head.seq:
+                sink.put(head.seq, self.sign(head))
+            else:
+                sink.check()
+
+    def _compared(self, newest: Sequence[bytes | None]) -> tuple[str, list[int], Checkpoint]:
+        """The alarm, if any; the number of each sink's newest checkpoint (0: none yet); the head."""
+        alarm, known = "", []
+        for sink, data in zip(self._sinks, newest, strict=True):
+            try:
+                known.append(None if data is None else self.open(data))
+            except IntegrityError as error:
+                alarm = f"the newest checkpoint is not one of this ledger: {error.what} ({sink.name})"
+                known.append(None)
+        # Read after the sinks: a ledger that only ever grows is then never behind them.
         with self._store.read() as connection:
-            checkpoint = now(connection, iso_now())
-        if checkpoint.seq > self._last:
-            envelope = self.sign(checkpoint)
-            for sink in self._sinks:
-                sink.put(checkpoint.seq, envelope)
-            self._last = checkpoint.seq
-        return checkpoint
+            head = now(connection, iso_now())
+            for sink, one in zip(self._sinks, known, strict=True):
+                if one is not None and (found := compare(connection, one)):
+                    alarm = f"{found} ({sink.name})"
+        return alarm, [0 if one is None else one.seq for one in known], head
+
+    def _refuse_frozen(self) -> None:
+        if self._store.frozen:
+            raise IntegrityError(
+                f"The ledger is read-only: {self._store.frozen}",
+                allowed="reading",
+                remedy="stop, keep a copy, and find out with an auditor what happened to the database",
+            )
 
     def take(self) -> tuple[Checkpoint, bytes]:
-        """The checkpoint of the ledger as it stands, and its signed envelope."""
+        """The checkpoint of the ledger as it stands, kept in every sink, and its signed envelope."""
+        self.mark()
         with self._store.read() as connection:
             checkpoint = now(connection, iso_now())
         return checkpoint, self.sign(checkpoint)

@@ -161,8 +161,8 @@ def _promise(guarantee: dict[str, Any]) -> None:
         column.metric(name, value, border=True)
     if guarantee["gaussian_epsilon"]:
         say(
-            "The second epsilon is by the exact Gaussian conversion. Both hold: they state the same loss, and "
-            "the smaller one is the tighter promise."
+            "The second epsilon is by the exact Gaussian conversion. Both hold: they state the same loss, "
+            "and the smaller one is the tighter promise."
         )
     say(odds_text(guarantee["epsilon"], guarantee["delta"]))
     if guarantee["unit_note"]:

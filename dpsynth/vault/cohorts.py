@@ -3,6 +3,9 @@
 Under ``refresh: new_units_only`` each snapshot of an id space holds units that no other snapshot holds, so
 each has a budget of its own (block composition of a growing database: Lecuyer et al. 2019). The hashes are
 keyed with a secret of this installation, lie beside its secrets, and never leave it.
+
+A record is a file named by its own digest, written before the ledger names it: a registration that does not
+go through leaves a file that nobody asks for, never a record that the ledger contradicts.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -18,9 +22,14 @@ from dpsynth.core.errors import IntegrityError, PolicyRefusal
 from dpsynth.policy.model import Policy
 from dpsynth.vault.sources import RawTable
 
-__all__ = ["check_new_units", "keep_cohort"]
+__all__ = ["keep_cohort", "key_sha256"]
 
 _BYTES = 16
+
+
+def key_sha256(key: bytes) -> str:
+    """Digest by which the ledger tells that a key is the one that made its records."""
+    return sha256_hex(b"key of units" + key)
 
 
 def _hashes(raw: RawTable, policy: Policy, key: bytes) -> set[bytes]:
@@ -31,66 +40,52 @@ def _hashes(raw: RawTable, policy: Policy, key: bytes) -> set[bytes]:
     return {hmac.new(key, text.encode(), hashlib.sha256).digest()[:_BYTES] for text in ids}
 
 
-def _folder(home: Path, policy: Policy) -> Path:
-    return home / "secrets" / "units" / policy.privacy_unit.id_space
-
-
-def _name(snapshot: str) -> str:
-    return f"{sha256_hex(snapshot.encode())[:32]}.bin"
-
-
-def _read(path: Path, digests: Mapping[str, str]) -> set[bytes]:
-    data = path.read_bytes()
-    if digests.get(path.name) != sha256_hex(data):
+def _read(folder: Path, sha256: str) -> set[bytes]:
+    try:
+        data = (folder / f"{sha256}.bin").read_bytes()
+    except OSError:
+        data = None
+    if data is None or sha256_hex(data) != sha256:
         raise IntegrityError(
-            "The record of which units earlier snapshots held is not what the ledger says",
+            "A record of which units earlier snapshots held is missing, or not what the ledger says",
             remedy="register nothing new in this id space; restore the record from a backup",
         )
     return {data[at : at + _BYTES] for at in range(0, len(data), _BYTES)}
 
 
-def check_new_units(
-    raw: RawTable, policy: Policy, key: bytes, home: Path, digests: Mapping[str, str]
-) -> None:
-    """Raises PolicyRefusal when any unit was in another snapshot of the id space.
+def keep_cohort(raw: RawTable, policy: Policy, key: bytes, home: Path, records: Mapping[str, str]) -> str:
+    """Record the snapshot's units, with those of other tables of it; SHA-256 of the record.
+
+    Raises PolicyRefusal when any unit was in another snapshot of the id space, IntegrityError when a record
+    is not there as it was.
 
     Args:
-        raw: the new snapshot's rows.
+        raw: the snapshot's rows.
+        policy: names id space, snapshot and id column.
         key: secret of this installation.
         home: state directory.
-        digests: file name to SHA-256 of every record that must be there, as the ledger tells.
+        records: snapshot to SHA-256 of its newest record, as the ledger tells.
     """
-    folder, own = _folder(home, policy), _name(policy.source.snapshot)
-    found = {path.name: path for path in folder.glob("*.bin")} if folder.exists() else {}
-    if set(found) != set(digests):
-        raise IntegrityError(
-            "A record of which units earlier snapshots held is missing, or one is there that the ledger "
-            "does not know",
-            remedy="register nothing new in this id space; restore the record from a backup",
-        )
+    folder = home / "secrets" / "units" / policy.privacy_unit.id_space
+    earlier = {snapshot: _read(folder, sha256) for snapshot, sha256 in records.items()}
+    same = earlier.pop(policy.source.snapshot, set())
     units = _hashes(raw, policy, key)
-    if any(units & _read(path, digests) for name, path in found.items() if name != own):
+    if any(units & others for others in earlier.values()):
         raise PolicyRefusal(
             "The snapshot holds people who were in an earlier snapshot",
             allowed="people that no earlier snapshot of this id space held (refresh: new_units_only)",
-            remedy="leave them out, or use refresh: none, under which everybody's budget continues",
+            remedy="leave them out: everybody's budget is that of the snapshot that held them first",
         )
+    return _write(folder, b"".join(sorted(units | same)))
 
 
-def keep_cohort(
-    raw: RawTable, policy: Policy, key: bytes, home: Path, digests: Mapping[str, str]
-) -> tuple[str, str]:
-    """Record the snapshot's units beside those of earlier tables of it; file name and SHA-256 of that."""
-    folder, name = _folder(home, policy), _name(policy.source.snapshot)
+def _write(folder: Path, data: bytes) -> str:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    units = _hashes(raw, policy, key)
-    if name in digests:
-        units |= _read(folder / name, digests)
-    data = b"".join(sorted(units))
-    draft = folder / f"{name}.{os.getpid()}.part"
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as stream:
+    sha256 = sha256_hex(data)
+    draft = folder / f"{sha256}.{secrets.token_hex(4)}.part"
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
         stream.write(data)
         stream.flush()
         os.fsync(stream.fileno())
-    draft.replace(folder / name)
-    return name, sha256_hex(data)
+    draft.replace(folder / f"{sha256}.bin")
+    return sha256

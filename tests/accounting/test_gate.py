@@ -125,6 +125,7 @@ def test_what_entrusted_libraries_may_fail_with_is_taken_off_delta_first() -> No
 def test_a_cap_stated_as_rho_gates_every_order_and_has_no_second_gate() -> None:
     cap = rho_cap("0.1", "1e-9")
     assert cap == Cap(10**8, ORDERS[-1], 10**9, None)
+    assert rho_cap("1.9e-9", "1.9e-18") == Cap(1, ORDERS[-1], 1)  # downwards
     assert fits(ZERO, zcdp_cost(10**8), cap)
     assert not fits(ZERO, zcdp_cost(10**8 + 1), cap)
 

@@ -163,6 +163,10 @@ def test_no_decimal_is_too_small_to_be_charged(rho: Decimal, delta: Decimal, n: 
     assert min(randomized_response_curve(Decimal("1e-18"))) >= 1
 
 
+def test_even_the_smallest_sampled_step_is_charged() -> None:
+    assert min(cost_of(SampledGaussian(1e-12, 1e300, 1)).rdp) == 1
+
+
 def test_a_mass_below_one_atto_is_charged_as_one() -> None:
     assert cost_of(Entrusted(Decimal(1), Decimal("1e-30"))).delta == 1
     assert cost_of(Entrusted(Decimal(1), Decimal(0))).delta == 0

@@ -45,16 +45,16 @@ def discrete(scale: float, sensitivity: int = 1, step: float = STEP) -> Any:
     )
 
 
-def outcomes(one: dict[str, float], other: dict[str, float]) -> Any:
+def outcomes(one: dict[str, float], other: dict[str, float], step: float = STEP) -> Any:
     """Both directions between two lists of log probabilities."""
     from dp_accounting.pld import privacy_loss_distribution as pld
 
     return pld.from_two_probability_mass_functions(
-        one, other, pessimistic_estimate=False, value_discretization_interval=STEP, symmetric=False
+        one, other, pessimistic_estimate=False, value_discretization_interval=step, symmetric=False
     )
 
 
-def choice(epsilon: float, place: float) -> Any:
+def choice(epsilon: float, place: float, step: float = STEP) -> Any:
     """The worst choice whose loss lies in an interval of length epsilon: all mass at its two ends.
 
     The upper end is at place * epsilon; the two chances follow, since both lists sum to 1.
@@ -65,6 +65,7 @@ def choice(epsilon: float, place: float) -> Any:
     return outcomes(
         {"high": math.log(other), "low": math.log1p(-other)},
         {"high": math.log(chance), "low": math.log1p(-chance)},
+        step,
     )
 
 
@@ -90,7 +91,7 @@ def assert_never_below(cost: Cost, truth: Any) -> None:
         assert all(float(number) >= below for number in stated if number)
 
 
-@pytest.mark.parametrize("sigma", [0.5, 1.0, 3.0, 20.0])
+@pytest.mark.parametrize("sigma", [0.7, 1.0, 3.0, 20.0])
 def test_a_statement_about_gaussian_noise_is_never_below_the_truth_and_close_to_it(sigma: float) -> None:
     cost, truth = cost_of(Gaussian(sigma)), gaussian(sigma)
     assert_never_below(cost, truth)
@@ -125,7 +126,7 @@ def test_a_statement_about_composed_discrete_noise_is_never_below_the_truth(scal
 
 @pytest.mark.parametrize(
     ("rate", "sigma", "steps"),
-    [(RATE, 1.0, 2000), (0.001, 0.6, 3000), (0.1, 2.0, 200), (0.5, 4.0, 50), (0.9, 2.0, 1)],
+    [(RATE, 1.0, 2000), (0.001, 0.8, 3000), (0.1, 2.0, 200), (0.5, 4.0, 50), (0.9, 2.0, 1)],
 )
 def test_a_statement_about_sampled_noise_is_never_below_the_truth(
     rate: float, sigma: float, steps: int
@@ -139,7 +140,9 @@ def test_a_statement_about_sampled_noise_is_never_below_the_truth(
     ("epsilon", "times"), [(0.1, 1), (0.1, 100), (0.5, 20), (1.0, 1), (2.0, 6), (8.0, 1), (20.0, 2)]
 )
 def test_a_statement_about_choices_is_never_below_the_truth(epsilon: float, times: int, place: float) -> None:
-    assert_never_below(cost_of(NoisyMax(epsilon)).times(times), choice(epsilon, place).self_compose(times))
+    assert_never_below(
+        cost_of(NoisyMax(epsilon)).times(times), choice(epsilon, place, COARSE).self_compose(times)
+    )
 
 
 @pytest.mark.parametrize(

@@ -104,6 +104,14 @@ def test_the_package_keeps_every_contract(copy: Path) -> None:
             id="two files of a room import each other",
         ),
         pytest.param(SHELLS, {"ui/breach.py": "import dpsynth.ledger"}, id="a page reads the ledger"),
+        pytest.param(
+            SHELLS,
+            {"ui/breach.py": "import dpsynth.accounting.statement"},
+            id="a page converts a loss itself",
+        ),
+        pytest.param(
+            FLOORS, {"ledger/breach.py": "import dpsynth.publish.dsse"}, id="the ledger signs by itself"
+        ),
         pytest.param(SHELLS, {"cli/breach.py": "import dpsynth.audit"}, id="the command line runs an audit"),
         pytest.param(OPENDP, {"vault/breach.py": "import opendp.prelude"}, id="the vault draws noise itself"),
         pytest.param(

@@ -6,12 +6,14 @@ from scipy import stats
 
 from dpsynth.accounting.cost import zcdp_cost
 from dpsynth.accounting.events import DiscreteGaussian
+from dpsynth.accounting.reserve import marginal_cost
 from dpsynth.accounting.statement import epsilon_at
 from dpsynth.audit.gaussian import discrete_normal
 from dpsynth.audit.result import Claim
 from dpsynth.audit.run import run_structural
 from dpsynth.audit.s4_noise import detectable_ratio
 from dpsynth.core.curator import Candidate
+from dpsynth.core.errors import BudgetExceeded
 from dpsynth.mechanisms.noise import OpenDPNoise
 from dpsynth.synthesizers.independent import Independent
 from dpsynth.vault.surrogate import Door
@@ -41,13 +43,28 @@ def test_a_correct_curator_is_not_accused_in_sixty_audits(audit, make_door) -> N
     assert outcomes == ["pass"] * 60
 
 
-def test_the_real_curator_passes_every_structural_test(domain, make_door, plan) -> None:
+@pytest.mark.parametrize("stated", ["by its curve", "by mu squared too"])
+def test_the_real_curator_passes_every_structural_test(domain, make_door, plan, stated) -> None:
     rho = 500_000_000
-    claim = Claim(rho, epsilon_at(zcdp_cost(rho), "1e-6"), "1e-6")
+    mu2 = marginal_cost(rho, 0, "1e-6").mu2 if stated == "by mu squared too" else None
+    claim = Claim(rho, epsilon_at(zcdp_cost(rho), "1e-6"), "1e-6", mu2)
+    assert claim.cost.undominated == (mu2 is None)
     door = Door(domain, make_door(3, "replace_one").unit, OpenDPNoise())
     loose = plan.model_copy(update={"noise_fits": 9})
     results = run_structural(Independent(), door, claim, loose, 10_000, np.random.default_rng(3))
     assert [result.outcome for result in results] == ["pass"] * 3
+
+
+def test_a_surrogate_run_may_spend_its_claim_and_no_more(domain, make_door) -> None:
+    door = Door(domain, make_door().unit, OpenDPNoise())
+    rows = door.table({name: np.zeros(3, dtype=np.int64) for name in domain.names}, np.arange(3))
+    for mu2, fits in ((None, True), (10_100_000, True), (9_900_000, False)):
+        run = door.open(rows, Claim(5_000_000, "1", "1e-6", mu2).cost)
+        if fits:
+            run.curator.measure([("a",)], 10.0)
+        with pytest.raises(BudgetExceeded):
+            run.curator.measure([("a",)], 10.0)
+        assert run.reads == fits
 
 
 @pytest.mark.parametrize("factor", [0.5, 2**-0.5])

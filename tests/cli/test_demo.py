@@ -14,6 +14,7 @@ import pytest
 from dpsynth.cli import demo_walk
 from dpsynth.cli.demo_table import find_policy, write_rand_hie
 from dpsynth.cli.demo_walk import RunFailed, approve_all, follow, require_publishable
+from dpsynth.cli.session import Session
 from dpsynth.core.errors import AuditBlocked, BadInput
 
 
@@ -128,6 +129,19 @@ def test_a_worker_that_cannot_start_ends_the_demo_with_its_message(
     platform: Any = _Stuck()
     with pytest.raises(RunFailed, match="exit code 2: The state path is not a directory"):
         follow(platform, place, "r-1", lambda stage: None)
+
+
+def test_the_worker_of_the_demo_is_given_the_same_database_and_sinks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demo_walk, "_POLL_SECONDS", 0.01)
+    platform: Any = _Stuck()
+    for here, words in (
+        (Session(tmp_path / "state", "sam", database="nonsense"), "The database address"),
+        (Session(tmp_path / "state", "sam", checkpoints="nonsense"), "checkpoint"),
+    ):
+        with pytest.raises(RunFailed, match=f"exit code 2: .*{words}"):
+            follow(platform, here.state, "r-1", lambda stage: None, here.environment)
 
 
 def test_a_run_that_fails_ends_the_demo_and_draws_no_bar_as_done(

@@ -332,7 +332,7 @@ def test_a_consistent_guarantee_above_the_cap_is_refused(bundle: Path, office: A
 
 
 def restated(bundle: Path, office: Any, policy: Any, mu2_nano: int | None) -> None:
-    """The guarantee of the same rho and another sum of mu squared, computed rightly and signed by everyone."""
+    """The guarantee of the same rho and another sum of mu squared, computed rightly and signed by all."""
     value = json.loads((bundle / "privacy-statement.json").read_bytes())
     value["guarantee"] = guarantee_json(release_guarantee(policy, 10_000_000, mu2_nano))
     (bundle / "privacy-statement.json").write_bytes(canonical_bytes(value))

@@ -91,7 +91,7 @@ def test_a_loss_that_no_gaussian_states_shows_one_epsilon(desk: Any, open_as: An
     desk.sql("UPDATE request SET dossier = replace(dossier, ?, ?)", old, new)
     at = open_as("carol", request=desk.view.id)
     assert [one.value for one in at.metric] == ["0.024355957", "1", "1e-6"]
-    assert not said(at, "Both hold")
+    assert not said(at, "The second epsilon")
 
 
 def test_approving_needs_every_tick(desk: Any, open_as: Any) -> None:

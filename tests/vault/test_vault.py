@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dpsynth.accounting.cost import zcdp_cost
+from dpsynth.accounting.cost import Cost, zcdp_cost
 from dpsynth.accounting.filter import PrivacyFilter
 from dpsynth.core.curator import Candidate
 from dpsynth.core.domain import Column, Domain
@@ -19,7 +19,7 @@ from dpsynth.core.errors import BudgetExceeded, DpsynthError
 from dpsynth.core.unit import PrivacyUnit
 from dpsynth.mechanisms.noise import OpenDPNoise
 from dpsynth.policy.columns import ColumnSpec
-from dpsynth.vault.bounding import bound_contributions
+from dpsynth.vault.bounding import bound_contributions, in_partition
 from dpsynth.vault.curator import TableCurator
 from dpsynth.vault.encode import encode_column
 from dpsynth.vault.opening import flip_coin
@@ -32,6 +32,7 @@ DOMAIN = Domain(
         Column("size", "integer", edges=("0", "10", "20")),
     )
 )
+PLENTY = zcdp_cost(10**9)
 PERSON = PrivacyUnit("person", None, 1, "add_remove")
 
 
@@ -41,8 +42,8 @@ def table(rows: int = 40) -> SensitiveTable:
     return SensitiveTable(DOMAIN, codes, np.arange(rows))
 
 
-def curator(rho_nano: int = 10**9, of: SensitiveTable | None = None) -> tuple[TableCurator, PrivacyFilter]:
-    budget = PrivacyFilter(zcdp_cost(rho_nano))
+def curator(cost: Cost = PLENTY, of: SensitiveTable | None = None) -> tuple[TableCurator, PrivacyFilter]:
+    budget = PrivacyFilter(cost)
     return TableCurator(of or table(), PERSON, budget, OpenDPNoise()), budget
 
 
@@ -66,9 +67,17 @@ def test_marginals_agree_with_a_plain_count() -> None:
     assert sensitive._marginal(()).tolist() == [500]
 
 
-def test_the_curator_charges_before_it_touches_a_row() -> None:
+@pytest.mark.parametrize(
+    "cost",
+    [
+        pytest.param(zcdp_cost(1000), id="too little rho"),
+        pytest.param(Cost(zcdp_cost(10**10).rdp, mu2=1000), id="too little mu squared"),
+        pytest.param(Cost(zcdp_cost(0).rdp, delta=10**18, mu2=10**12), id="delta alone"),
+    ],
+)
+def test_the_curator_charges_before_it_touches_a_row(cost: Cost) -> None:
     sensitive = table()
-    guard, budget = curator(1000, sensitive)
+    guard, budget = curator(cost, sensitive)
     before = sensitive._reads
     with pytest.raises(BudgetExceeded):
         guard.measure([("colour",)], sigma=1.0)
@@ -113,6 +122,29 @@ def test_removing_a_unit_changes_no_choice_for_any_other_unit(ids: list[int], go
     units = np.array(ids, dtype=np.int64)
     rest = units != gone
     assert (bound_contributions(units, 2, b"k")[rest] == bound_contributions(units[rest], 2, b"k")).all()
+
+
+ROWS_IN_PARTS = st.lists(st.tuples(st.integers(-1, 5), st.integers(0, 2)), min_size=1, max_size=60)
+
+
+@given(ROWS_IN_PARTS)
+def test_every_unit_lies_in_one_part_of_the_table_and_in_no_other(rows: list[tuple[int, int]]) -> None:
+    units, parts = (np.array(values, dtype=np.int64) for values in zip(*rows, strict=True))
+    inside = [in_partition(units, parts, part) for part in range(3)]
+    for unit in {unit for unit, _ in rows if unit >= 0}:
+        first = min(part for one, part in rows if one == unit)
+        assert [bool(mask[units == unit].any()) for mask in inside] == [part == first for part in range(3)]
+        assert (inside[first][units == unit] == (parts[units == unit] == first)).all()
+
+
+@given(ROWS_IN_PARTS, st.integers(0, 5), st.integers(0, 2))
+def test_removing_a_unit_moves_no_other_unit_to_another_part(
+    rows: list[tuple[int, int]], gone: int, part: int
+) -> None:
+    units, parts = (np.array(values, dtype=np.int64) for values in zip(*rows, strict=True))
+    rest = units != gone
+    expected = in_partition(units, parts, part)[rest]
+    assert (in_partition(units[rest], parts[rest], part) == expected).all()
 
 
 def spec(**more: object) -> ColumnSpec:

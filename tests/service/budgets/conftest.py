@@ -108,7 +108,11 @@ class House:
         table = self.write(f"{name}-{version}.csv", body)
         return self.platform.register_dataset(who, stated, table, reason)
 
-    def form(self, rho: str = "0.01", dataset: str = "visits", **more: str) -> RequestForm:
+    def columns(self, **changes: dict[str, Any]) -> list[dict[str, Any]]:
+        """The columns, some of them changed by name."""
+        return [{**one, **changes.get(one["name"], {})} for one in COLUMNS]
+
+    def form(self, rho: str | None = "0.01", dataset: str = "visits", **more: str) -> RequestForm:
         values = {"purpose": PURPOSE, "recipients": "students", "rho": rho, **more}
         return RequestForm(dataset_id=dataset, synthesizer="independent", **values)
 

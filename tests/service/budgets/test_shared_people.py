@@ -1,0 +1,153 @@
+"""Several tables about the same people: one budget for life, and no way round it through another table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dpsynth.core.errors import BudgetExceeded, Conflict
+
+WHY = "The board agreed to share the table with a second group."
+TOP = "id-space:residents"
+OTHER = {"name": "stays", "people": range(300)}
+LOW = {"lifetime": {"rho": "0.04"}, "per_requester": {"rho": "0.04"}}
+
+
+def two_tables(house: Any, **other: Any) -> None:
+    """Two tables of two datasets about the same people."""
+    house.register()
+    house.register(**OTHER, source={"dataset_id": "hospitals"}, **other)
+
+
+def test_two_tables_about_the_same_people_draw_on_one_budget_for_life(house: Any) -> None:
+    two_tables(house)
+    for who, dataset in (("sam", "visits"), ("sam", "stays"), ("sue", "visits"), ("sue", "stays")):
+        house.ask("0.02", who, dataset)
+    assert house.scopes()[TOP].left_nano == 0
+    assert house.scopes()["dataset:residents:hospitals"].left_nano == 40_000_000
+    with pytest.raises(BudgetExceeded, match="Lifetime budget of everyone in residents"):
+        house.ask("0.001", "dana", "stays")
+
+
+def test_a_table_about_other_people_has_a_budget_of_its_own(house: Any) -> None:
+    house.register()
+    house.register(**OTHER, source={"dataset_id": "hospitals"}, privacy_unit={"id_space": "patients"})
+    house.ask("0.02")
+    assert house.scopes()["id-space:patients"].held_nano == 0
+    assert house.scopes()[TOP].held_nano == 20_000_000
+
+
+@pytest.mark.parametrize(
+    ("ceiling", "named", "elsewhere"),
+    [
+        ("per_table", "Table visits of residents", "stays"),
+        ("per_dataset", "Dataset register of residents", "beds"),
+    ],
+)
+def test_the_ceiling_of_a_table_or_dataset_refuses_by_name_and_leaves_room_beside_it(
+    house: Any, ceiling: str, named: str, elsewhere: str
+) -> None:
+    budget = {ceiling: {"rho": "0.03"}}
+    house.register(budget=budget)
+    house.register(**OTHER, budget=budget)
+    house.register(name="beds", people=range(310), source={"dataset_id": "hospitals"}, budget=budget)
+    house.ask("0.02")
+    with pytest.raises(BudgetExceeded, match=named):
+        house.ask("0.011")
+    house.ask("0.011", dataset=elsewhere)
+    house.ask("0.01", "sue")
+
+
+def test_tables_about_the_same_people_state_one_refresh_rule(house: Any) -> None:
+    house.register()
+    with pytest.raises(Conflict, match="refresh"):
+        house.register(**OTHER, budget={"refresh": "new_units_only"})
+    house.register(**OTHER, budget={"refresh": "new_units_only"}, privacy_unit={"id_space": "patients"})
+    house.register(name="beds", people=range(310))
+
+
+@pytest.mark.parametrize("ceiling", ["per_requester", "per_dataset"])
+def test_tables_of_one_dataset_state_one_set_of_ceilings(house: Any, ceiling: str) -> None:
+    house.register()
+    budget = {ceiling: {"rho": "0.04"}}
+    with pytest.raises(Conflict, match=ceiling):
+        house.register(**OTHER, budget=budget)
+    house.register(**OTHER, source={"dataset_id": "hospitals"}, budget=budget)
+
+
+def test_a_cap_that_one_table_tightened_is_not_loosened_by_one_person_through_another(house: Any) -> None:
+    two_tables(house)
+    house.register(version="2", budget=LOW)
+    with pytest.raises(Conflict, match="tighter cap than this policy states") as refused:
+        house.register(
+            **OTHER,
+            version="2",
+            source={"dataset_id": "hospitals"},
+            budget={"lifetime": {"rho": "0.06"}, "per_requester": {"rho": "0.04"}},
+        )
+    assert refused.value.exit_code == 6
+    assert house.scopes()[TOP].rho_cap_nano == 40_000_000
+    house.register(**OTHER, version="2", source={"dataset_id": "hospitals"}, budget=LOW)
+    house.ask(dataset="stays")
+    assert house.platform.verify_ledger() > 0
+
+
+def test_a_cap_that_one_table_tightened_holds_for_requests_on_the_others(house: Any) -> None:
+    two_tables(house)
+    house.register(version="2", budget=LOW)
+    assert house.platform.quote("sue", house.form("0.02", "stays")).fits
+    for who in ("sam", "sue"):
+        house.ask("0.02", who, "stays")
+    assert not house.platform.quote("dana", house.form("0.001", "stays")).fits
+    with pytest.raises(BudgetExceeded, match="Lifetime budget of everyone in residents"):
+        house.ask("0.001", "dana", "stays")
+
+
+def test_a_cap_that_was_raised_through_one_table_is_not_used_by_another_that_states_a_tighter_one(
+    house: Any,
+) -> None:
+    two_tables(house)
+    raised = {"lifetime": {"rho": "0.1"}}
+    pending = house.register(version="2", budget=raised, reason=WHY).pending
+    house.platform.approve_change("carol", pending)
+    house.ask()
+    assert not house.platform.quote("sam", house.form(dataset="stays")).fits
+    with pytest.raises(Conflict, match="looser cap"):
+        house.ask(dataset="stays")
+    same = {"source": {"dataset_id": "hospitals"}, "budget": raised}
+    pending = house.register(**OTHER, version="2", reason=WHY, **same).pending
+    house.platform.approve_change("carol", pending)
+    house.ask(dataset="stays")
+
+
+def test_the_second_person_is_told_of_a_cap_that_would_be_loosened_though_the_words_stay_the_same(
+    house: Any,
+) -> None:
+    two_tables(house)
+    house.register(version="2", budget=LOW)
+    wider = {"source": {"dataset_id": "hospitals"}, "release": {"recipients": ["anybody"]}}
+    pending = house.register(**OTHER, version="2", reason=WHY, **wider).pending
+    (told,) = [one for one in house.platform.policy_changes() if one.id == pending]
+    assert "Lifetime budget of everyone in residents rho 0.04 in force to 0.08: LOOSER" in told.lines
+    assert any("Lifetime budget" in line for line in house.platform.ledger_entries("ada")[-1].body["effects"])
+
+
+def test_no_such_warning_is_given_where_no_cap_in_force_would_be_loosened(house: Any) -> None:
+    two_tables(house)
+    wider = {"source": {"dataset_id": "hospitals"}, "release": {"recipients": ["anybody"]}}
+    pending = house.register(**OTHER, version="2", reason=WHY, **wider).pending
+    (told,) = [one for one in house.platform.policy_changes() if one.id == pending]
+    assert not any("in force" in line for line in told.lines)
+
+
+def test_ceilings_of_a_dataset_with_two_tables_can_still_be_tightened(house: Any) -> None:
+    house.register()
+    house.register(**OTHER)
+    house.ask()
+    tighter = {"budget": {"per_requester": {"rho": "0.04"}}}
+    house.register(version="2", **tighter)
+    assert house.scopes()["requester:residents:register:sam"].rho_cap_nano == 40_000_000
+    house.ask(dataset="stays")
+    house.register(**OTHER, version="2", **tighter)
+    house.ask(dataset="stays", key="again")
