@@ -15,6 +15,7 @@ from dpsynth.accounting.stated import cap_of
 from dpsynth.core.canonical import digest
 from dpsynth.core.errors import BadInput, Conflict, PolicyRefusal
 from dpsynth.ledger.chain import append, read_chain
+from dpsynth.ledger.schema import scopes
 from dpsynth.ledger.scopes import Scope, balances, loosens, open_scope, recap
 from dpsynth.ledger.store import Store
 from dpsynth.policy.change import Change
@@ -34,6 +35,7 @@ __all__ = [
     "changes_between",
     "list_changes",
     "put_in_force",
+    "refuse_other_refresh",
     "renew",
 ]
 
@@ -169,6 +171,22 @@ def _propose(
     return DatasetInfo(found.dataset_id, found.policy, found.policy_sha256, found.registered, name)
 
 
+def refuse_other_refresh(connection: Connection, policy: Policy) -> None:
+    """One refresh rule for the same people, for good: another one would open a fresh budget for them.
+
+    Raises Conflict.
+    """
+    space, rule = policy.privacy_unit.id_space, policy.budget.refresh
+    for name in connection.execute(select(scopes.c.id).where(scopes.c.kind == "id_space")).scalars():
+        people, _, snapshot = str(name).removeprefix("id-space:").partition("@")
+        if people == space and rule != ("new_units_only" if snapshot else "none"):
+            raise Conflict(
+                "budget.refresh differs from the rule under which the budget of these people was opened",
+                allowed="one rule for the same people; their budget is for life",
+                remedy="write the rule of the earlier registrations",
+            )
+
+
 def put_in_force(connection: Connection, given: Submission, approvers: Sequence[str]) -> DatasetInfo:
     """Give the scopes of a renewed policy its caps. Raises Conflict where one person would loosen one."""
     known = {balance.scope.id: balance.scope for balance in balances(connection)}
@@ -237,6 +255,7 @@ def approve_change(store: Store, actor: str, change_id: str) -> DatasetInfo:
             raise PolicyRefusal("Nobody approves their own change", remedy="ask a compliance officer")
         _refuse_stale(connection, row)
         policy = parsed_policy(row.policy_text, row.id)
+        refuse_other_refresh(connection, policy)
         given = Submission(
             policy, row.policy_text, row.policy_sha256, row.source_path, row.source_sha256, row.proposer, ""
         )

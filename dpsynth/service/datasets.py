@@ -16,14 +16,13 @@ from sqlalchemy import Connection, select
 
 from dpsynth.core.errors import BadInput, Conflict, IntegrityError
 from dpsynth.ledger.chain import append, read_chain
-from dpsynth.ledger.schema import scopes
 from dpsynth.ledger.scopes import open_scope
 from dpsynth.ledger.store import Store
 from dpsynth.policy.loader import load_policy_text, policy_sha256
 from dpsynth.policy.model import Policy
 from dpsynth.publish.rows import assert_exportable
 from dpsynth.service.budgets import check_caps, shared_scopes
-from dpsynth.service.changes import Submission, announce, renew
+from dpsynth.service.changes import Submission, announce, refuse_other_refresh, renew
 from dpsynth.service.clock import iso_now
 from dpsynth.service.people import require_role
 from dpsynth.service.plans import audit_plan
@@ -85,7 +84,7 @@ def _record(connection: Connection, intake: _Intake) -> DatasetInfo:
     if row is not None and (row.policy_sha256, row.source_sha256) == (given.sha256, given.source_sha256):
         return dataset_info(row)
     _refuse_other_people(connection, given)
-    _refuse_other_refresh(connection, given.policy)
+    refuse_other_refresh(connection, given.policy)
     info = _first(connection, given) if row is None else renew(connection, row, given)
     _prove_new_units(connection, intake)
     return info
@@ -112,19 +111,6 @@ def _refuse_other_people(connection: Connection, given: Submission) -> None:
             allowed="one id_space for the same people; their budget is for life",
             remedy="write the id_space of the earlier registration",
         )
-
-
-def _refuse_other_refresh(connection: Connection, policy: Policy) -> None:
-    """One refresh rule for the same people, for good: another one would open a fresh budget for them."""
-    space, rule = policy.privacy_unit.id_space, policy.budget.refresh
-    for name in connection.execute(select(scopes.c.id).where(scopes.c.kind == "id_space")).scalars():
-        people, _, snapshot = str(name).removeprefix("id-space:").partition("@")
-        if people == space and rule != ("new_units_only" if snapshot else "none"):
-            raise Conflict(
-                "budget.refresh differs from the rule under which the budget of these people was opened",
-                allowed="one rule for the same people; their budget is for life",
-                remedy="write the rule of the earlier registrations",
-            )
 
 
 def _refuse_disagreement(connection: Connection, policy: Policy) -> None:

@@ -67,6 +67,16 @@ def test_tables_about_the_same_people_state_one_refresh_rule(house: Any) -> None
     house.register(name="beds", people=range(310))
 
 
+def test_the_refresh_rule_is_looked_at_again_when_a_proposal_is_approved(house: Any) -> None:
+    house.register()
+    moved = {"privacy_unit": {"id_space": "patients"}, "source": {"snapshot": "2026-02"}}
+    pending = house.register(version="2", people=range(250), reason=WHY, **moved).pending
+    house.register(**OTHER, budget={"refresh": "new_units_only"}, privacy_unit={"id_space": "patients"})
+    with pytest.raises(Conflict, match="refresh"):
+        house.platform.approve_change("carol", pending)
+    assert "id-space:patients" not in house.scopes()
+
+
 @pytest.mark.parametrize("ceiling", ["per_requester", "per_dataset"])
 def test_tables_of_one_dataset_state_one_set_of_ceilings(house: Any, ceiling: str) -> None:
     house.register()
