@@ -17,7 +17,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -97,7 +97,7 @@ POINTS: tuple[tuple[str, str, str, bool], ...] = (
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one kill left: where it hit, and what was drawn and spent by the request (nano-rho)."""
+    """What one kill left: what was drawn and spent by the request (nano-rho), how long its worker lived."""
 
     request: str
     killed: bool
@@ -106,6 +106,7 @@ class Outcome:
     spent_nano: int
     opened: bool
     complaints: tuple[str, ...]
+    seconds: float = 0.0
 
 
 def prepare(home: Path) -> None:
@@ -200,11 +201,14 @@ def kill_one(home: Path, number: int, point: int | None, delay: float) -> Outcom
     process = context.Process(target=work, args=(str(home), str(witness), point, gate))
     process.start()
     gate.wait()
+    started = time.monotonic()
     if point is None:
         process.join(delay)
         process.kill()
     process.join()
-    return look(home, request, witness, killed=process.exitcode == -signal.SIGKILL)
+    lived = time.monotonic() - started
+    outcome = look(home, request, witness, killed=process.exitcode == -signal.SIGKILL)
+    return replace(outcome, seconds=round(lived, 3))
 
 
 def look(home: Path, request: str, witness: Path, killed: bool) -> Outcome:
@@ -250,13 +254,11 @@ def torture(home: Path, points: range, randomly: int, progress: Callable[[str], 
         name = f"{POINTS[point][0]} {POINTS[point][1]}: {POINTS[point][2]}"
         by_point.append({"point": point + 1, "what": name, **asdict(outcome)})
         progress(name)
-    started = time.monotonic()
     whole = kill_one(home, 999, None, 600.0)
-    longest = time.monotonic() - started
     complaints = [*whole.complaints, *(["an undisturbed run was killed"] if whole.killed else [])]
     at_random, moments = [], os_generator()
     for number in range(randomly):
-        outcome = kill_one(home, 1000 + number, None, float(moments.uniform(0.0, longest)))
+        outcome = kill_one(home, 1000 + number, None, float(moments.uniform(0.0, whole.seconds)))
         at_random.append(outcome)
         progress(f"random {number + 1}: {outcome.state}")
     states = Counter(f"{one.state}{'' if one.killed else ' (had ended)'}" for one in at_random)
@@ -264,6 +266,7 @@ def torture(home: Path, points: range, randomly: int, progress: Callable[[str], 
         "points": by_point,
         "random": {
             "kills": randomly,
+            "seconds_of_a_whole_run": whole.seconds,
             "states_found": dict(sorted(states.items())),
             "drew_something": sum(one.drawn_nano > 0 for one in at_random),
             "least_spent_minus_drawn_nano": min((o.spent_nano - o.drawn_nano for o in at_random), default=0),
