@@ -69,6 +69,15 @@ class Cost:
         rest = max(self.delta, other.delta), max(self.mu2, other.mu2)
         return Cost(rdp, *rest, max(self.undominated, other.undominated))
 
+    def covers(self, drawn: Cost) -> bool:
+        """Whether a run that reserved this may have drawn that.
+
+        A reservation that was stated by its sum of mu squared is kept to it; others to their curve alone.
+        """
+        orders = all(used <= most for used, most in zip(drawn.rdp, self.rdp, strict=True))
+        gaussian = self.undominated > 0 or (drawn.undominated == 0 and drawn.mu2 <= self.mu2)
+        return orders and drawn.delta <= self.delta and gaussian
+
     def times(self, count: int) -> Cost:
         """``count`` such costs (>= 0)."""
         rdp = tuple(count * value for value in self.rdp)

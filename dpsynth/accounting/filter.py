@@ -45,7 +45,7 @@ class PrivacyFilter:
         """Accept all events together or none. Raises BudgetExceeded before anything is drawn."""
         with self._lock:
             after = total([self._spent, *(cost_of(event) for event in events)])
-            if not self._within(after):
+            if not self._cap.covers(after):
                 raise BudgetExceeded(
                     "A mechanism asked for more privacy budget than this run has left",
                     allowed=f"at most {self.remaining_rho} nano-rho more",
@@ -53,10 +53,3 @@ class PrivacyFilter:
                 )
             self._spent = after
             self._events.extend(events)
-
-    def _within(self, after: Cost) -> bool:
-        cap = self._cap
-        orders = all(used <= most for used, most in zip(after.rdp, cap.rdp, strict=True))
-        # A reservation that was stated by its sum of mu squared is kept to it; others to their curve alone.
-        gaussian = cap.undominated > 0 or (after.undominated == 0 and after.mu2 <= cap.mu2)
-        return orders and after.delta <= cap.delta and gaussian

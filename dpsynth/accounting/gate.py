@@ -2,9 +2,13 @@
 
 A Renyi filter: with spent(a) + charge(a) <= a * rho at *every* order a <= omega before anything is drawn,
 whatever was released satisfies R(a) <= a * rho at those orders, even when each charge was chosen after
-seeing earlier answers (Feldman and Zrnic 2021, Theorem 4.3, order by order; the mass of approximate DP adds
-up beside it: Whitehouse, Ramdas, Rogers, Wu 2023, Theorem 1). That is (rho, omega)-truncated CDP (Bun,
-Dwork, Rothblum, Steinke 2018), in which marginals (zCDP) and DP-SGD share one book.
+seeing earlier answers (Feldman and Zrnic 2021, Theorem 4.3, order by order). That is (rho, omega)-truncated
+CDP (Bun, Dwork, Rothblum, Steinke 2018), in which marginals (zCDP) and DP-SGD share one book.
+
+The mass of approximate DP adds up beside it: an entrusted run is randomized response that, with a
+probability delta fixed before it, tells all. Let none of them tell all: that changes the distribution of
+everything released, adaptive choices included, by at most the sum of their deltas (a union bound), and what
+is left satisfies the Renyi filter. For zCDP lines this is the filter of Whitehouse, Ramdas, Rogers, Wu 2023.
 
 Where all events of a scope are Gaussian-dominated the sum of mu squared has a cap of its own as a second
 gate; see :mod:`dpsynth.accounting.gaussian_dp` for the theorem.
@@ -18,7 +22,7 @@ from fractions import Fraction
 from functools import lru_cache
 
 from dpsynth.accounting.conversion import offset
-from dpsynth.accounting.cost import ATTO, ZERO, Cost
+from dpsynth.accounting.cost import ATTO, Cost
 from dpsynth.accounting.curves import NANO, ORDERS
 from dpsynth.accounting.gaussian_dp import largest_mu2
 from dpsynth.accounting.numbers import atto_down, parse_decimal, parse_delta, parse_rho_nano
@@ -107,9 +111,12 @@ def share(charge: Cost, cap: Cap) -> Fraction:
 
 
 def how_many(taken: Cost, charge: Cost, cap: Cap) -> int:
-    """How many such charges still fit, one after the other."""
-    if charge == ZERO:
-        raise ValueError("a charge of nothing fits any number of times")
+    """How many such charges still fit, one after the other. ValueError if it adds nothing to any gate."""
+    added = [charge.delta, *(used for a, used in zip(ORDERS, charge.rdp, strict=True) if a <= cap.omega)]
+    if cap.mu2 is not None and not (taken + charge).undominated:
+        added.append(charge.mu2)
+    if not any(added):
+        raise ValueError("a charge that adds nothing to what is gated fits any number of times")
     low, high = 0, 1
     while fits(taken, charge.times(high), cap):
         low, high = high, 2 * high

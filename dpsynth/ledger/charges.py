@@ -80,6 +80,7 @@ class Charge:
     scopes: tuple[str, ...] = ()
     part: str = WHOLE
     reason: str = ""
+    payload_sha256: str = ""
 
 
 def charge(connection: Connection, key: str) -> Charge:
@@ -90,7 +91,8 @@ def charge(connection: Connection, key: str) -> Charge:
 
 def _charge(row: Row[tuple[object, ...]]) -> Charge:
     names = tuple(json.loads(row.scopes))
-    return Charge(row.key, row.state, text_cost(row.cost), names, row.part, row.reason)
+    cost = text_cost(row.cost)
+    return Charge(row.key, row.state, cost, names, row.part, row.reason, row.payload_sha256)
 
 
 def reserve(connection: Connection, hold: Hold, lease_until: int) -> bool:

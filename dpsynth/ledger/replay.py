@@ -9,15 +9,24 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, select
 
-from dpsynth.accounting.cost import cost_from_json
-from dpsynth.accounting.gate import Cap
+from dpsynth.accounting.cost import Cost, cost_from_json, cost_of, total
+from dpsynth.accounting.events import event_from_json
+from dpsynth.accounting.gate import Cap, fits
 from dpsynth.core.canonical import canonical_bytes
 from dpsynth.core.errors import IntegrityError
 from dpsynth.ledger.chain import Entry, read_chain
 from dpsynth.ledger.charges import lease_seal
 from dpsynth.ledger.schema import attempts, charges, leases, scopes
 from dpsynth.ledger.schema import balances as balance_table
-from dpsynth.ledger.scopes import APPROVERS_TO_LOOSEN, WHOLE, Amounts, cost_text, loosens
+from dpsynth.ledger.scopes import (
+    APPROVERS_TO_LOOSEN,
+    WHOLE,
+    Amounts,
+    Balance,
+    Scope,
+    cost_text,
+    loosens,
+)
 
 __all__ = ["replay"]
 
@@ -41,7 +50,7 @@ class _History:
         self.fail = fail
         self.scopes: dict[str, Row] = {}
         self.charges: dict[str, Row] = {}
-        self.amounts: dict[tuple[str, str], Amounts] = {}
+        self.amounts: dict[str, dict[str, Amounts]] = {}
         self.attempts: dict[str, int] = {}
 
     def add(self, entry: Entry) -> None:
@@ -58,7 +67,7 @@ class _History:
         if name in self.scopes:
             self.fail(f"Entry {entry.seq} opens a scope for the second time")
         self.scopes[name] = _with_numbers(entry.body["scope"])
-        self.amounts[name, WHOLE] = Amounts()
+        self.amounts[name] = {WHOLE: Amounts()}
 
     def _recap(self, entry: Entry) -> None:
         body = {name: value for name, value in entry.body.items() if name != "approvers"}
@@ -76,12 +85,21 @@ class _History:
             self.fail(f"Entry {entry.seq} moves a charge against the rules of the ledger")
             return
         if kind == "reserve":
-            self._reserve(entry.body)
+            self._reserve(entry)
         else:
             self.charges[key].update(state=kind.upper(), reason=entry.body["reason"])
+        if kind == "settled":
+            self._settle(entry)
         self._amounts(self.charges[key], kind)
 
-    def _reserve(self, body: Row) -> None:
+    def _settle(self, entry: Entry) -> None:
+        """What was drawn is within what was reserved."""
+        drawn = total(cost_of(event_from_json(event)) for event in entry.body["events"])
+        if not _cost(self.charges[entry.body["charge"]]).covers(drawn):
+            self.fail(f"Entry {entry.seq} settles a run that drew more than it had reserved")
+
+    def _reserve(self, entry: Entry) -> None:
+        body = entry.body
         self.charges[body["charge"]] = {
             "key": body["charge"],
             "payload_sha256": body["payload_sha256"],
@@ -92,15 +110,28 @@ class _History:
             "state": "RESERVED",
             "reason": "",
         }
+        for name in body["scopes"]:
+            if not self._has_room(name, body["part"], cost_from_json(body["cost"])):
+                self.fail(f"Entry {entry.seq} holds a charge for which a scope had no room")
+
+    def _has_room(self, name: str, part: str, cost: Cost) -> bool:
+        """The gate again, from the history alone."""
+        row = self.scopes.get(name)
+        if row is None:
+            return False
+        cap = _cap(row)
+        scope = Scope(name, row["kind"], row["parent"], row["title"], cap, row["policy_sha256"])
+        return fits(Balance(scope, self.amounts[name]).taken_beside(part), cost, cap)
 
     def _amounts(self, charge: Row, kind: str) -> None:
-        cost = cost_from_json(json.loads(charge["cost"]))
+        cost = _cost(charge)
         if charge["attempt"] and kind in {"reserve", "released"}:
             change = 1 if kind == "reserve" else -1
             self.attempts[charge["attempt"]] = self.attempts.get(charge["attempt"], 0) + change
         for scope in json.loads(charge["scopes"]):
-            old = self.amounts.get((scope, charge["part"]), Amounts())
-            self.amounts[scope, charge["part"]] = {
+            parts = self.amounts.setdefault(scope, {})
+            old = parts.get(charge["part"], Amounts())
+            parts[charge["part"]] = {
                 "reserve": lambda a: replace(a, held=a.held + cost),
                 "committed": lambda a: replace(a, held=a.held - cost, spent=a.spent + cost),
                 "released": lambda a: replace(a, held=a.held - cost),
@@ -118,14 +149,19 @@ def _cap(row: Row) -> Cap:
     return Cap(row["rho_cap"], row["omega"], row["delta_cap"], row["mu2_cap"])
 
 
-def _balance_rows(amounts: dict[tuple[str, str], Amounts]) -> list[Row]:
+def _cost(charge: Row) -> Cost:
+    return cost_from_json(json.loads(charge["cost"]))
+
+
+def _balance_rows(amounts: dict[str, dict[str, Amounts]]) -> list[Row]:
     return [
         {
             "scope": scope,
             "part": part,
             **{name: cost_text(getattr(each, name)) for name in ("spent", "held", "forfeited")},
         }
-        for (scope, part), each in amounts.items()
+        for scope, parts in amounts.items()
+        for part, each in parts.items()
     ]
 
 

@@ -55,6 +55,7 @@ class ScopeTotals:
         title: plain words.
         before_nano: spent before this release.
         this_nano: charged by this release.
+        after_nano: spent with it; less than the sum where partitions do not add up.
         cap_nano: the cap.
         epsilon_after, epsilon_cap: the sum so far (orientation) and the scope's promise, at ``delta``.
         delta: where they are read.
@@ -65,15 +66,11 @@ class ScopeTotals:
     title: str
     before_nano: int
     this_nano: int
+    after_nano: int
     cap_nano: int
     epsilon_after: str
     epsilon_cap: str
     delta: str
-
-    @property
-    def after_nano(self) -> int:
-        """Spent once this release is counted."""
-        return self.before_nano + self.this_nano
 
 
 @dataclass(frozen=True)

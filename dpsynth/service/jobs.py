@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from sqlalchemy import Connection, Row, select, update
 from sqlalchemy.exc import OperationalError
 
+from dpsynth.core.errors import Conflict
 from dpsynth.ledger.charges import charge, expired, extend_lease, forfeit, release
 from dpsynth.ledger.store import Store
 from dpsynth.service.clock import unix_now
@@ -65,10 +66,11 @@ def require_owner(connection: Connection, row: Row[tuple[object, ...]]) -> None:
         raise Superseded
 
 
-def set_stage(store: Store, request_id: str, stage: str) -> None:
-    """Tell people where the run is: the stage only, never a number."""
+def set_stage(store: Store, row: Row[tuple[object, ...]], stage: str) -> None:
+    """Tell people where the run is: the stage only, never a number. Raises Superseded."""
     with store.write() as connection:
-        connection.execute(update(requests).where(requests.c.id == request_id).values(stage=stage))
+        require_owner(connection, row)
+        connection.execute(update(requests).where(requests.c.id == row.id).values(stage=stage))
 
 
 def finish(connection: Connection, request_id: str, state: str, message: str, **more: str) -> None:
@@ -78,15 +80,15 @@ def finish(connection: Connection, request_id: str, state: str, message: str, **
 
 
 @contextmanager
-def heartbeat(store: Store, request_id: str, lease_seconds: int) -> Iterator[None]:
-    """Keep the leases of a running request alive while its worker lives."""
+def heartbeat(store: Store, row: Row[tuple[object, ...]], lease_seconds: int) -> Iterator[None]:
+    """Keep the leases of a running request alive while the worker that claimed it lives."""
     stop = threading.Event()
 
     def beat() -> None:
         while not stop.wait(lease_seconds / 3):
             # A busy database must not end the heartbeat: the next beat tries again.
-            with suppress(OperationalError):
-                _extend(store, request_id, unix_now() + lease_seconds)
+            with suppress(OperationalError, Conflict):
+                _extend(store, row, unix_now() + lease_seconds)
 
     thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
     thread.start()
@@ -97,12 +99,13 @@ def heartbeat(store: Store, request_id: str, lease_seconds: int) -> Iterator[Non
         thread.join()
 
 
-def _extend(store: Store, request_id: str, until: int) -> None:
+def _extend(store: Store, row: Row[tuple[object, ...]], until: int) -> None:
     with store.write() as connection:
-        running = (requests.c.id == request_id) & (requests.c.state == "running")
-        connection.execute(update(requests).where(running).values(lease_until=until))
-        if charge(connection, request_id).state == "COMMITTED":
-            extend_lease(connection, request_id, until)
+        if not is_owner(connection, row):
+            return
+        connection.execute(update(requests).where(requests.c.id == row.id).values(lease_until=until))
+        if charge(connection, row.id).state == "COMMITTED":
+            extend_lease(connection, row.id, until)
 
 
 def recover(store: Store, now: int | None = None) -> None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from sqlalchemy import Row
+from sqlalchemy import Connection, Row
 
 from dpsynth import __version__
 from dpsynth.accounting.cost import Cost
@@ -25,8 +25,8 @@ from dpsynth.core.curator import Plan, Synthesizer
 from dpsynth.core.errors import IntegrityError
 from dpsynth.core.guarantee import Guarantee
 from dpsynth.core.table import SyntheticTable
+from dpsynth.ledger.charges import charge, settle
 from dpsynth.ledger.charges import commit as commit_charge
-from dpsynth.ledger.charges import settle
 from dpsynth.ledger.scopes import Balance, balances, text_cost
 from dpsynth.ledger.store import Store
 from dpsynth.mechanisms.noise import Noise
@@ -39,7 +39,7 @@ from dpsynth.publish.inputs import (
     ScopeTotals,
     release_guarantee,
 )
-from dpsynth.service.budgets import shared_scopes
+from dpsynth.service.budgets import part_for, shared_scopes, touched_scopes
 from dpsynth.service.clock import unix_now
 from dpsynth.service.jobs import require_owner
 from dpsynth.service.plans import audit_plan, run_plan
@@ -91,6 +91,7 @@ class Run:
         self._witness = witness
         self._policy: Policy = parsed_policy(row.policy_text, row.dataset_id)
         self._cost: Cost = text_cost(row.cost)
+        self._totals: tuple[ScopeTotals, ...] = ()
 
     def execute(self, tell: Callable[[str], None]) -> Candidate:
         """Walk all stations. An exception after commit leaves the charge spent."""
@@ -127,7 +128,11 @@ class Run:
             registered = dataset_row(connection, self._row.dataset_id)
             if registered.policy_sha256 != self._row.policy_sha256:
                 raise IntegrityError("The policy changed since the request", remedy="submit it again")
+            self._require_own_charge(connection)
+            before = self._balances(connection)
             commit_charge(connection, self._row.id, unix_now() + self._lease)
+            after = self._balances(connection)
+        self._totals = tuple(self._total(*pair) for pair in zip(before, after, strict=True))
         self._witness()
         return registered.source_path, registered.source_sha256
 
@@ -168,7 +173,7 @@ class Run:
             table=release,
             plan=plan,
             events=events,
-            budget=self._totals(),
+            budget=self._totals,
             audit=_public_summary(report),
             partition=self._row.part,
             purpose=self._row.purpose,
@@ -181,26 +186,37 @@ class Run:
         mu2 = None if self._cost.undominated else self._cost.mu2
         return release_guarantee(self._policy, self._row.rho, mu2)
 
-    def _totals(self) -> tuple[ScopeTotals, ...]:
-        """Totals of the people's, the dataset's and the table's budget; this release is counted already.
+    def _require_own_charge(self, connection: Connection) -> None:
+        """The run may draw what its charge holds, in the scopes of its policy: no more, nowhere else."""
+        held = charge(connection, self._row.id)
+        scopes = touched_scopes(self._policy, self._row.policy_sha256, self._row.requester)
+        part = part_for(self._policy, self._row.part)
+        if (held.cost, set(held.scopes), held.part) != (self._cost, {scope.id for scope in scopes}, part):
+            raise IntegrityError(
+                "The request and its charge do not agree",
+                remedy="stop all work on this state and run `dpsynth ledger verify`",
+            )
+
+    def _balances(self, connection: Connection) -> list[Balance]:
+        """The people's, the dataset's and the table's budget.
 
         The requester's ceiling is left out: who asked is no business of a recipient.
         """
         shared = shared_scopes(self._policy, self._row.policy_sha256)
-        with self._store.read() as connection:
-            found = {each.scope.id: each for each in balances(connection, [scope.id for scope in shared])}
-        return tuple(self._total(found[scope.id]) for scope in shared)
+        found = {each.scope.id: each for each in balances(connection, [scope.id for scope in shared])}
+        return [found[scope.id] for scope in shared]
 
-    def _total(self, balance: Balance) -> ScopeTotals:
-        scope, rho, delta = balance.scope, self._row.rho, self._policy.budget.report_delta
+    def _total(self, before: Balance, after: Balance) -> ScopeTotals:
+        scope, delta = after.scope, self._policy.budget.report_delta
         return ScopeTotals(
             scope.id,
             scope.kind,
             scope.title,
-            max(0, balance.rho("spent") - rho),
-            rho,
+            before.rho("spent"),
+            self._row.rho,
+            after.rho("spent"),
             scope.cap.rho,
-            epsilon_at(balance.amount("spent"), delta),
+            epsilon_at(after.amount("spent"), delta),
             epsilon_of_cap(scope.cap, delta),
             delta,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from typing import Any, NoReturn
+from typing import Any
 
 from sqlalchemy import Connection, Row, Select, select, update
 
@@ -12,7 +12,7 @@ from dpsynth.accounting.statement import epsilon_at
 from dpsynth.core.canonical import digest
 from dpsynth.core.errors import BadInput, BudgetExceeded, Conflict, PolicyRefusal
 from dpsynth.ledger.chain import append
-from dpsynth.ledger.charges import Hold, release, reserve
+from dpsynth.ledger.charges import Hold, charge, release, reserve
 from dpsynth.ledger.scopes import cost_text, open_scope
 from dpsynth.ledger.store import Store
 from dpsynth.service.budgets import touched_scopes
@@ -56,21 +56,21 @@ def submit(store: Store, actor: str, form: RequestForm) -> RequestView:
 
 def _hold(connection: Connection, actor: str, form: RequestForm, request_id: str) -> None:
     require_role(connection, actor, "data_scientist", "data_owner")
+    known = connection.execute(by_id(request_id)).first()
+    if known is not None:
+        _answer_again(connection, known, form, actor)
+        return
     found = dataset(connection, form.dataset_id)
     policy = found.policy
     asked = price(form, policy)
-    known = connection.execute(by_id(request_id)).first()
-    if known is not None and known.state == "refused":
-        _refuse_again(known, form, asked)
     scopes = touched_scopes(policy, found.policy_sha256, actor)
     touched = touched_balances(connection, scopes)
-    if known is None:
-        refuse_looser(scopes, touched)
+    refuse_looser(scopes, touched)
     for balance in touched:
         open_scope(connection, balance.scope)
     hold = Hold(
         key=request_id,
-        payload_sha256=_payload(form, actor, found.policy_sha256, asked),
+        payload_sha256=_payload(form, actor),
         scopes=[scope.id for scope in scopes],
         cost=asked.cost,
         part=asked.part,
@@ -82,24 +82,33 @@ def _hold(connection: Connection, actor: str, form: RequestForm, request_id: str
         _insert(connection, request_id, actor, form, asked, state)
 
 
-def _refuse_again(known: Row[tuple[object, ...]], form: RequestForm, asked: Price) -> NoReturn:
-    """The same answer to the same request; raises Conflict for another one under its key."""
-    before = (known.dataset_id, known.synthesizer, known.part, known.cost, known.purpose, known.recipients)
-    words = (form.purpose.strip(), form.recipients.strip())
-    if before != (form.dataset_id, form.synthesizer, form.partition, cost_text(asked.cost), *words):
+def _answer_again(
+    connection: Connection, known: Row[tuple[object, ...]], form: RequestForm, actor: str
+) -> None:
+    """The same answer to the same request, whatever has changed since; Conflict for another one."""
+    refused = known.state == "refused"
+    same = charge(connection, known.id).payload_sha256 == _payload(form, actor)
+    if refused:
+        policy = parsed_policy(known.policy_text, known.dataset_id)
+        before = (known.dataset_id, known.synthesizer, known.part, known.purpose, known.recipients)
+        words = (form.purpose.strip(), form.recipients.strip())
+        same = before == (form.dataset_id, form.synthesizer, form.partition, *words) and known.cost == (
+            cost_text(price(form, policy).cost)
+        )
+    if not same:
         raise Conflict(
-            "This idempotency key was used for a different request, which was refused",
+            "This idempotency key was used for a different request" + (", which was refused" * refused),
             allowed="one key per request",
             remedy="send the request again with a new key",
         )
-    raise BudgetExceeded(known.message, remedy="send it again with a new key")
+    if refused:
+        raise BudgetExceeded(known.message, remedy="send it again with a new key")
 
 
-def _payload(form: RequestForm, actor: str, policy_sha256: str, asked: Price) -> str:
+def _payload(form: RequestForm, actor: str) -> str:
     """Digest of everything that was asked; the key is what names it, so it is no part of it."""
     body = {name: value for name, value in form.__dict__.items() if name != "key"}
-    cost = json.loads(cost_text(asked.cost))
-    return digest({**body, "actor": actor, "policy": policy_sha256, "cost": cost})
+    return digest({**body, "actor": actor})
 
 
 def _refuse(

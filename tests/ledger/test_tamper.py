@@ -10,7 +10,11 @@ import pytest
 from sqlalchemy import Connection, Table, select, text, update
 from sqlalchemy.exc import DBAPIError
 
+from dpsynth.accounting.cost import cost_of, cost_to_json, zcdp_cost
+from dpsynth.accounting.events import DiscreteGaussian, event_to_json
+from dpsynth.accounting.gate import Cap
 from dpsynth.core.errors import IntegrityError
+from dpsynth.ledger import charges
 from dpsynth.ledger.chain import append, read_head, verify_chain
 from dpsynth.ledger.replay import replay
 from dpsynth.ledger.schema import metadata
@@ -190,6 +194,34 @@ def test_a_history_that_the_ledger_would_never_write_is_found_though_its_hashes_
         append(connection, "released", charge="a", reason="a gift")
         connection.execute(text("UPDATE charge SET state = 'RELEASED'"))
     assert any("against the rules" in sentence for sentence in book.complaints())
+
+
+def test_a_charge_that_was_let_in_without_room_is_found_though_its_hashes_are_right(
+    book: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    book.spend("a", 80)
+    assert book.complaints() == []
+    monkeypatch.setattr(charges, "fits", lambda *_: True)  # a gate that is broken, or was gone round
+    book.spend("b", 30)
+    assert any("no room" in sentence for sentence in book.complaints())
+
+
+def test_a_charge_in_a_scope_that_was_never_opened_is_found(book: Any) -> None:
+    told = {"payload_sha256": "", "part": "", "attempt": "", "cost": cost_to_json(zcdp_cost(1))}
+    with book.store.write() as connection:
+        append(connection, "reserve", charge="x", scopes=["nowhere"], **told)
+    assert any("no room" in sentence for sentence in book.complaints())
+
+
+def test_a_run_that_drew_more_than_it_had_reserved_is_found(book: Any, make_scope: Any) -> None:
+    cost, event = cost_of(DiscreteGaussian(50.0)), event_to_json(DiscreteGaussian(50.0))
+    book.open(make_scope("wide", Cap(10**9, 64)))
+    for key, times in (("within", 1), ("beyond", 2)):
+        book.reserve(key, cost, ("wide",))
+        book.commit(key)
+        with book.store.write() as connection:
+            charges.settle(connection, key, [event] * times)
+        assert any("drew more" in sentence for sentence in book.complaints()) == (times > 1)
 
 
 def test_a_cap_raised_by_one_person_is_found_though_its_hashes_are_right(book: Any) -> None:

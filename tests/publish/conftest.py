@@ -94,6 +94,7 @@ def inputs() -> ReleaseInputs:
                 title="These people, for ever",
                 before_nano=5_000_000,
                 this_nano=RHO,
+                after_nano=5_000_000 + RHO,
                 cap_nano=30_000_000,
                 epsilon_after="0.8",
                 epsilon_cap="1.2",

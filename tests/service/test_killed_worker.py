@@ -10,9 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
-from dpsynth.service import Platform, RequestForm
+from dpsynth.core.errors import Conflict
+from dpsynth.service import Platform, RequestForm, jobs
 from dpsynth.service.jobs import recover
+from dpsynth.service.tables import requests
 
 WORKER = """
 import sys, time
@@ -91,3 +94,50 @@ def test_a_living_worker_is_not_taken_for_dead(
     assert done is not None
     assert done.id == request.id
     assert done.state == "awaiting_decision"
+
+
+def test_a_busy_database_does_not_end_the_heartbeat(
+    open_platform: Callable[..., Platform], form: Callable[..., RequestForm], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform = open_platform()
+    request = platform.submit("sam", form())
+    tries: list[int] = []
+
+    def busy(*_: object) -> None:
+        tries.append(1)
+        raise Conflict("The ledger is busy")
+
+    monkeypatch.setattr(jobs, "_extend", busy)
+    with platform._store.read() as connection:
+        row = connection.execute(select(requests).where(requests.c.id == request.id)).one()
+    with jobs.heartbeat(platform._store, row, lease_seconds=0.3):  # type: ignore[arg-type]
+        for _ in range(100):
+            if len(tries) >= 3:
+                break
+            time.sleep(0.1)
+    assert len(tries) >= 3
+
+
+def test_a_superseded_worker_moves_neither_the_lease_nor_the_stage_of_its_heir(
+    open_platform: Callable[..., Platform], form: Callable[..., RequestForm]
+) -> None:
+    platform = open_platform()
+    request = platform.submit("sam", form())
+    rows = []
+    for name in ("first", "heir"):
+        assert jobs.claim(platform._store, name, lease_seconds=60) == request.id
+        with platform._store.read() as connection:
+            rows.append(connection.execute(select(requests).where(requests.c.id == request.id)).one())
+        recover(platform._store, now=int(time.time()) + 1000 * (name == "first"))
+    first, heir = rows
+    jobs._extend(platform._store, first, 2**40)
+    with pytest.raises(jobs.Superseded):
+        jobs.set_stage(platform._store, first, "fitting")
+    with platform._store.read() as connection:
+        now = connection.execute(select(requests).where(requests.c.id == request.id)).one()
+    assert (now.lease_until, now.stage, now.worker) == (heir.lease_until, heir.stage, heir.worker)
+    jobs.set_stage(platform._store, heir, "fitting")
+    jobs._extend(platform._store, heir, 2**40)
+    with platform._store.read() as connection:
+        now = connection.execute(select(requests).where(requests.c.id == request.id)).one()
+    assert (now.lease_until, now.stage) == (2**40, "fitting")
