@@ -14,10 +14,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sqlite3
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -25,11 +26,13 @@ from typing import Any
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
+from sqlalchemy import insert, inspect
 
 from dpsynth.accounting.cost import cost_of, zcdp_cost
 from dpsynth.accounting.events import SampledGaussian
 from dpsynth.accounting.gate import Cap
 from dpsynth.ledger import charges
+from dpsynth.ledger.schema import head, metadata
 from dpsynth.ledger.scopes import Scope, open_scope
 from dpsynth.ledger.store import Store
 
@@ -86,14 +89,31 @@ def postgresql() -> Iterator[Callable[[str], str]]:
         server.cleanup()
 
 
+def copied(source: Path, target: Store, advance: Callable[[int], None]) -> Store:
+    """The same book on another database: every row of every table, since both hold the same entries."""
+    with closing(sqlite3.connect(source)) as book, target.write() as connection:
+        connection.execute(head.delete())
+        for table in metadata.sorted_tables:
+            if not inspect(connection).has_table(table.name):
+                continue
+            names = [column.name for column in table.columns]
+            rows = book.execute(f"SELECT {', '.join(names)} FROM {table.name}")
+            while some := rows.fetchmany(1000):
+                connection.execute(insert(table), [dict(zip(names, row, strict=True)) for row in some])
+                if table.name == "charge":
+                    advance(len(some))
+    return target
+
+
 def measure(stores: dict[str, Store]) -> dict[str, Any]:
     """Alternating blocks of charges on the short and the long book; seconds per charge."""
+    run = os.getpid()
     seconds: dict[str, list[float]] = {name: [] for name in stores}
     for block in range(-1, BLOCKS):  # the first block warms both up and is not counted
         for name, store in stores.items():
             for number in range(PER_BLOCK):
                 start = time.perf_counter()
-                one_charge(store, f"m{block}-{number}", number)
+                one_charge(store, f"m{run}-{block}-{number}", number)
                 if block >= 0:
                     seconds[name].append(time.perf_counter() - start)
     rows = {
@@ -108,19 +128,24 @@ def measure(stores: dict[str, Store]) -> dict[str, Any]:
     return {**rows, "ratio": round(long / short, 3)}
 
 
-def run(history: int) -> dict[str, Any]:
-    """Both databases."""
+def run(history: int, kept: Path | None) -> dict[str, Any]:
+    """Both databases. The long book is written on SQLite, or was (``kept``), and copied to PostgreSQL."""
     found = {}
     with tempfile.TemporaryDirectory() as folder, postgresql() as make, Progress() as bar:
-        places: dict[str, Callable[[str], Path | str]] = {
-            "sqlite": lambda name: Path(folder) / f"{name}.sqlite",
-            "postgresql": make,
+        long = kept or Path(folder) / "long.sqlite"
+        writing = bar.add_task("writing the long book", total=history)
+        copying = bar.add_task("copying it to PostgreSQL", total=history)
+        if not long.exists():
+            book(Store.open(long), history, lambda n: bar.advance(writing, n)).close()
+        places: dict[str, tuple[Path | str, Path | str]] = {
+            "postgresql": (make("short"), make("long")),
+            "sqlite": (Path(folder) / "short.sqlite", long),
         }
-        for kind, place in places.items():
-            task = bar.add_task(f"{kind}: writing {history} charges", total=history + SHORT)
+        copied(long, Store.open(places["postgresql"][1]), lambda n: bar.advance(copying, n)).close()
+        for kind, (short, other) in places.items():
             stores = {
-                str(size): book(Store.open(place(f"book_{size}")), size, lambda n, t=task: bar.advance(t, n))
-                for size in (SHORT, history)
+                str(SHORT): book(Store.open(short), SHORT, lambda _: None),
+                str(history): Store.open(other),
             }
             found[kind] = measure(stores)
             for store in stores.values():
@@ -131,9 +156,10 @@ def run(history: int) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--history", type=int, default=100_000, help="charges in the long book (100000)")
+    parser.add_argument("--book", type=Path, help="SQLite file of the long book: kept there, and used again")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "ledger.json")
     options = parser.parse_args()
-    found = run(options.history)
+    found = run(options.history, options.book)
     command = f".venv/bin/python benchmarks/ledger.py --history {options.history}"
     measured = {"charges_measured": BLOCKS * PER_BLOCK, "cores": os.cpu_count()}
     options.out.write_text(json.dumps({"command": command, **measured, **found}, indent=1) + "\n")

@@ -16,7 +16,7 @@ from dpsynth.core.errors import BadInput
 if TYPE_CHECKING:
     from dpsynth.service import Explanation
 
-__all__ = ["app", "checkpoint", "explain", "export", "show", "verify"]
+__all__ = ["app", "checkpoint", "explain", "export", "show", "sink", "verify"]
 
 app = typer.Typer(help="The ledger: read it, check it, have it witnessed, ask what things cost.")
 
@@ -68,6 +68,18 @@ def checkpoint(
     kept = ", ".join(found.sinks) or "no sink (set --checkpoints)"
     lines = [f"Entry {found.seq} of ledger {found.origin[:16]}, hash {found.hash}", f"kept in {kept}"]
     emit(as_json, asdict(found), lines)
+
+
+@app.command()
+def sink(
+    context: typer.Context,
+    place: Annotated[str, typer.Argument(help="dir:PATH or git:PATH, outside this state.")],
+    as_json: AsJson = False,
+) -> None:
+    """Have a further sink witness this ledger, also where one is lost. Name it in --checkpoints too."""
+    asked = session(context)
+    names = asked.platform().add_sink(asked.actor(), place)
+    emit(as_json, {"sinks": list(names)}, [f"Witnessed by: {', '.join(names)}."])
 
 
 @app.command()

@@ -15,12 +15,12 @@ from dpsynth.accounting.stated import cap_of
 from dpsynth.core.canonical import digest
 from dpsynth.core.errors import BadInput, Conflict, PolicyRefusal
 from dpsynth.ledger.chain import append, read_chain
-from dpsynth.ledger.schema import scopes
 from dpsynth.ledger.scopes import Scope, balances, loosens, open_scope, recap
 from dpsynth.ledger.store import Store
 from dpsynth.policy.change import Change
 from dpsynth.policy.diff import diff_policies
 from dpsynth.policy.model import Cap, Policy
+from dpsynth.service.bindings import binding, refuse_second_budget, told_mac
 from dpsynth.service.budgets import requester_scope, shared_scopes
 from dpsynth.service.clock import iso_now
 from dpsynth.service.people import require_role
@@ -35,7 +35,6 @@ __all__ = [
     "changes_between",
     "list_changes",
     "put_in_force",
-    "refuse_other_refresh",
     "renew",
 ]
 
@@ -46,7 +45,11 @@ _LABELS = frozenset({"version", "title", "source.snapshot", "owner.team", "owner
 
 @dataclass(frozen=True)
 class Submission:
-    """A policy and a file as a data owner handed them in, both checked."""
+    """A policy and a file as a data owner handed them in, both checked.
+
+    ``source_mac`` is the keyed hash by which the chain knows the file, ``source_key`` the digest of its key;
+    both are empty until intake has the key.
+    """
 
     policy: Policy
     text: str
@@ -55,6 +58,8 @@ class Submission:
     source_sha256: str
     actor: str
     reason: str
+    source_mac: str = ""
+    source_key: str = ""
 
     def columns(self, time: str) -> dict[str, str]:
         """The columns of a registration."""
@@ -132,11 +137,26 @@ def _untold(connection: Connection, old: Policy, new: Policy) -> list[Change]:
     return found
 
 
-def _change_id(connection: Connection, dataset_id: str, policy_sha256: str, source_sha256: str) -> str:
-    """Id of a proposal: bound to the registration in force, which is what people compare it with."""
+def _change_id(connection: Connection, dataset_id: str, given: Submission) -> str:
+    """Id of a proposal: bound to what people compare it with, the registration and the caps in force."""
     about = (e for e in read_chain(connection) if e.kind == "dataset" and e.body["dataset"] == dataset_id)
     since = max(entry.seq for entry in about)
-    return "p-" + digest({"policy": policy_sha256, "source": source_sha256, "since": since})[:12]
+    caps = _elsewhere(connection, dataset(connection, dataset_id).policy, given.policy)
+    told = {"policy": given.sha256, "source": given.source_sha256, "since": since, "caps": caps}
+    return "p-" + digest(told)[:12]
+
+
+def _elsewhere(connection: Connection, old: Policy, new: Policy) -> dict[str, list[str]]:
+    """Caps in force of the scopes that the new version touches, but those that the old one states.
+
+    Those are as the registration in force tells; left out, a requester's first question makes no proposal
+    stale.
+    """
+    known = {balance.scope.id: balance.scope for balance in balances(connection)}
+    stated = {scope.id: scope.cap for scope in _scopes(old, "", list(known.values()))}
+    ids = {scope.id for scope in _scopes(new, "", list(known.values()))} & known.keys()
+    caps = {name: known[name].cap for name in ids if known[name].cap != stated.get(name)}
+    return {name: [str(part) for part in (c.rho, c.omega, c.delta, c.mu2)] for name, c in caps.items()}
 
 
 def _propose(
@@ -148,7 +168,7 @@ def _propose(
             allowed=f"a reason of at least {_REASON_CHARS} characters, and a second person's approval",
             remedy="register it again with --reason, or take the change back",
         )
-    name = _change_id(connection, row.id, given.sha256, given.source_sha256)
+    name = _change_id(connection, row.id, given)
     if connection.execute(select(policy_changes).where(policy_changes.c.id == name)).first() is None:
         values = given.columns(iso_now())
         told = {"proposer": values.pop("owner"), "proposed": values.pop("registered")}
@@ -166,25 +186,10 @@ def _propose(
             actor=given.actor,
             reason=given.reason.strip(),
             effects=[change.text for change in looser],
+            **binding(given.policy, given.source_mac, given.source_key),
         )
     found = dataset_info(row)
     return DatasetInfo(found.dataset_id, found.policy, found.policy_sha256, found.registered, name)
-
-
-def refuse_other_refresh(connection: Connection, policy: Policy) -> None:
-    """One refresh rule for the same people, for good: another one would open a fresh budget for them.
-
-    Raises Conflict.
-    """
-    space, rule = policy.privacy_unit.id_space, policy.budget.refresh
-    for name in connection.execute(select(scopes.c.id).where(scopes.c.kind == "id_space")).scalars():
-        people, _, snapshot = str(name).removeprefix("id-space:").partition("@")
-        if people == space and rule != ("new_units_only" if snapshot else "none"):
-            raise Conflict(
-                "budget.refresh differs from the rule under which the budget of these people was opened",
-                allowed="one rule for the same people; their budget is for life",
-                remedy="write the rule of the earlier registrations",
-            )
 
 
 def put_in_force(connection: Connection, given: Submission, approvers: Sequence[str]) -> DatasetInfo:
@@ -210,6 +215,7 @@ def announce(connection: Connection, given: Submission, approvers: Sequence[str]
         policy_sha256=given.sha256,
         owner=given.actor,
         approvers=sorted(approvers),
+        **binding(policy, given.source_mac, given.source_key),
     )
     return dataset(connection, policy.id)
 
@@ -253,12 +259,10 @@ def approve_change(store: Store, actor: str, change_id: str) -> DatasetInfo:
         require_role(connection, actor, "compliance_officer")
         if actor == row.proposer:
             raise PolicyRefusal("Nobody approves their own change", remedy="ask a compliance officer")
-        _refuse_stale(connection, row)
-        policy = parsed_policy(row.policy_text, row.id)
-        refuse_other_refresh(connection, policy)
-        given = Submission(
-            policy, row.policy_text, row.policy_sha256, row.source_path, row.source_sha256, row.proposer, ""
-        )
+        given = _as_proposed(connection, row)
+        _refuse_stale(connection, row, given)
+        # Others may have bound the file or its people elsewhere since.
+        refuse_second_budget(connection, given.policy, given.source_sha256, given.source_mac)
         values = given.columns(iso_now())
         connection.execute(update(datasets).where(datasets.c.id == row.dataset_id).values(**values))
         connection.execute(
@@ -268,11 +272,17 @@ def approve_change(store: Store, actor: str, change_id: str) -> DatasetInfo:
         return put_in_force(connection, given, approvers=[row.proposer, actor])
 
 
-def _refuse_stale(connection: Connection, row: Row[tuple[object, ...]]) -> None:
-    """A version that was proposed before the one in force was registered is not what people compared."""
-    if row.id != _change_id(connection, row.dataset_id, row.policy_sha256, row.source_sha256):
+def _as_proposed(connection: Connection, row: Row[tuple[object, ...]]) -> Submission:
+    policy = parsed_policy(row.policy_text, row.id)
+    told = (row.policy_text, row.policy_sha256, row.source_path, row.source_sha256, row.proposer, row.reason)
+    return Submission(policy, *told, *told_mac(connection, row.id))
+
+
+def _refuse_stale(connection: Connection, row: Row[tuple[object, ...]], given: Submission) -> None:
+    """A version that was proposed when other rules or caps were in force is not what people compared."""
+    if row.id != _change_id(connection, row.dataset_id, given):
         raise Conflict(
-            "The policy in force changed since this version was proposed",
-            allowed="versions that were proposed against the one in force",
+            "The policy in force, or a cap of a budget it shares, changed since this version was proposed",
+            allowed="versions that were proposed against the rules and caps in force",
             remedy="have the data owner register it again",
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sqlalchemy import Connection, select
@@ -21,15 +21,16 @@ from dpsynth.ledger.store import Store
 from dpsynth.policy.loader import load_policy_text, policy_sha256
 from dpsynth.policy.model import Policy
 from dpsynth.publish.rows import assert_exportable
+from dpsynth.service.bindings import keys_told, refuse_second_budget
 from dpsynth.service.budgets import check_caps, shared_scopes
-from dpsynth.service.changes import Submission, announce, refuse_other_refresh, renew
+from dpsynth.service.changes import Submission, announce, renew
 from dpsynth.service.clock import iso_now
 from dpsynth.service.people import require_role
 from dpsynth.service.plans import audit_plan
-from dpsynth.service.registry import dataset_info, parsed_policy, policies_of_space
+from dpsynth.service.registry import dataset_info, policies_of_space
 from dpsynth.service.tables import datasets
 from dpsynth.service.views import DatasetInfo
-from dpsynth.vault.cohorts import keep_cohort, key_sha256
+from dpsynth.vault.cohorts import file_mac, keep_cohort, key_sha256
 from dpsynth.vault.sources import RawTable, fingerprint, parse, read_bytes
 
 __all__ = ["register"]
@@ -49,7 +50,8 @@ def register(
 ) -> DatasetInfo:
     """Register a file under a policy, or a new version of one. It is checked in full.
 
-    Nothing about its rows is kept but a hash and, under ``new_units_only``, keyed hashes of the ids.
+    Nothing about its rows is kept but a hash, a keyed hash for good in the chain, and, under
+    ``new_units_only``, keyed hashes of the ids.
     """
     with store.read() as connection:
         require_role(connection, actor, "data_owner")
@@ -83,10 +85,11 @@ def _record(connection: Connection, intake: _Intake) -> DatasetInfo:
     row = connection.execute(select(datasets).where(datasets.c.id == given.policy.id)).first()
     if row is not None and (row.policy_sha256, row.source_sha256) == (given.sha256, given.source_sha256):
         return dataset_info(row)
-    _refuse_other_people(connection, given)
-    refuse_other_refresh(connection, given.policy)
+    key = _secret(intake.home, keys_told(connection))
+    given = replace(given, source_mac=file_mac(key, given.source_sha256), source_key=key_sha256(key))
+    refuse_second_budget(connection, given.policy, given.source_sha256, given.source_mac)
     info = _first(connection, given) if row is None else renew(connection, row, given)
-    _prove_new_units(connection, intake)
+    _prove_new_units(connection, intake, key)
     return info
 
 
@@ -97,20 +100,6 @@ def _first(connection: Connection, given: Submission) -> DatasetInfo:
         open_scope(connection, scope)
     connection.execute(datasets.insert().values(id=given.policy.id, **given.columns(iso_now())))
     return announce(connection, given, approvers=[given.actor])
-
-
-def _refuse_other_people(connection: Connection, given: Submission) -> None:
-    """The same file holds the same people: another id space for it would be a second budget for them."""
-    same_file = connection.execute(
-        select(datasets).where(datasets.c.source_sha256 == given.source_sha256)
-    ).all()
-    spaces = {parsed_policy(row.policy_text, row.id).privacy_unit.id_space for row in same_file}
-    if spaces - {given.policy.privacy_unit.id_space}:
-        raise Conflict(
-            "This file is registered with another id_space",
-            allowed="one id_space for the same people; their budget is for life",
-            remedy="write the id_space of the earlier registration",
-        )
 
 
 def _refuse_disagreement(connection: Connection, policy: Policy) -> None:
@@ -127,13 +116,12 @@ def _refuse_disagreement(connection: Connection, policy: Policy) -> None:
                 )
 
 
-def _prove_new_units(connection: Connection, intake: _Intake) -> None:
+def _prove_new_units(connection: Connection, intake: _Intake, key: bytes) -> None:
     """Under new_units_only: compare the ids with earlier snapshots, then record them in file and chain."""
     policy = intake.submission.policy
     if policy.budget.refresh != "new_units_only":
         return
     told = [entry.body for entry in read_chain(connection) if entry.kind == "cohort"]
-    key = _secret(intake.home, {body["key"] for body in told})
     space, snapshot = policy.privacy_unit.id_space, policy.source.snapshot
     records = {body["snapshot"]: body["sha256"] for body in told if body["id_space"] == space}
     sha256 = keep_cohort(intake.raw, policy, key, intake.home, records)
@@ -143,10 +131,10 @@ def _prove_new_units(connection: Connection, intake: _Intake) -> None:
 
 
 def _secret(home: Path, used: set[str]) -> bytes:
-    """Key of the hashes; made once, readable by its owner only. With another one, nobody would be known.
+    """Key of the hashes; made once, readable by its owner only. With another one, nothing would be known.
 
     Args:
-        used: digests of the keys of all records that there are.
+        used: digests of the keys of all records and files that the chain speaks of.
     """
     path = home / "secrets" / "units.key.json"
     if not path.exists() and not used:
@@ -162,7 +150,7 @@ def _secret(home: Path, used: set[str]) -> bytes:
         key = b""
     if not key or used - {key_sha256(key)}:
         raise IntegrityError(
-            "The key of the records of earlier units is lost or not the one that made them",
-            remedy="register nothing new under new_units_only; restore the key from a backup",
+            "The key of the records of earlier units and files is lost or not the one that made them",
+            remedy="register nothing new; restore the key from a backup",
         )
     return key

@@ -8,14 +8,16 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
 
-from dpsynth.core.errors import AuditBlocked, BadInput, Conflict, PolicyRefusal
-from dpsynth.ledger.chain import append
+from dpsynth.core.canonical import digest
+from dpsynth.core.errors import AuditBlocked, BadInput, Conflict, IntegrityError, PolicyRefusal
+from dpsynth.ledger.chain import append, entries_about
 from dpsynth.ledger.store import Store
 from dpsynth.policy.model import Policy
 from dpsynth.service.clock import iso_now
 from dpsynth.service.gate import decide
 from dpsynth.service.people import require_role
 from dpsynth.service.plans import within_release_cap
+from dpsynth.service.records import dossier_body, reason_sha256
 from dpsynth.service.registry import dataset_row, parsed_policy
 from dpsynth.service.requests import request_row, show
 from dpsynth.service.signing import bundle, sign, words_to_sign
@@ -34,7 +36,7 @@ def dossier(store: Store, actor: str, request_id: str) -> Dossier:
         require_role(connection, actor, "compliance_officer", "data_owner", "auditor")
         row = request_row(connection, actor, request_id)
         _refuse_requester(row, actor)
-        return _dossier(row)
+        return _dossier(connection, row)
 
 
 def _refuse_requester(row: Row[tuple[object, ...]], actor: str) -> None:
@@ -47,15 +49,24 @@ def _refuse_requester(row: Row[tuple[object, ...]], actor: str) -> None:
         )
 
 
-def _dossier(row: Row[tuple[object, ...]]) -> Dossier:
+def _dossier(connection: Connection, row: Row[tuple[object, ...]]) -> Dossier:
+    """The dossier, if it is the one that the chain names. Raises IntegrityError for any other."""
     if not row.dossier:
         raise Conflict(
             "The request has no dossier yet",
             allowed="requests whose run has ended",
             remedy="wait for the worker",
         )
-    stored = json.loads(row.dossier)
-    return Dossier(stored["sha256"], stored["body"])
+    body = dossier_body(row)
+    found = Dossier(digest(body), body)
+    told = [one.body["dossier_sha256"] for one in entries_about(connection, row.id) if one.kind == "dossier"]
+    if told != [found.sha256]:
+        raise IntegrityError(
+            "The dossier is not the one that the ledger names",
+            allowed="the dossier that the worker wrote",
+            remedy="stop all work on this state and run `dpsynth ledger verify`",
+        )
+    return found
 
 
 def audit_report(store: Store, home: Path, actor: str, request_id: str) -> dict[str, Any]:
@@ -65,7 +76,7 @@ def audit_report(store: Store, home: Path, actor: str, request_id: str) -> dict[
         row = request_row(connection, actor, request_id)
         _refuse_requester(row, actor)
         if row.state != "failed":
-            _dossier(row)
+            _dossier(connection, row)
         append(connection, "view", actor=actor, request=request_id, what="exact audit report")
     if row.state == "failed":
         notes = sorted((home / "review").glob(f"{request_id}.error-*.txt"))
@@ -76,7 +87,8 @@ def audit_report(store: Store, home: Path, actor: str, request_id: str) -> dict[
 
 def _gate(connection: Connection, row: Row[tuple[object, ...]], policy: Policy) -> str:
     current = dataset_row(connection, row.dataset_id).policy_sha256 == row.policy_sha256
-    decision = decide(policy, within_release_cap(policy, row.cost), row.verdict, current)
+    verdict = _dossier(connection, row).body["audit"]["verdict"]
+    decision = decide(policy, within_release_cap(policy, row.cost), verdict, current)
     if decision.outcome == "blocked":
         raise AuditBlocked(
             "This release may not be approved: "
@@ -103,7 +115,7 @@ def _decider(
             allowed="requests that await a decision",
             remedy="look at the request",
         )
-    if _dossier(row).sha256 != dossier_sha256:
+    if _dossier(connection, row).sha256 != dossier_sha256:
         raise Conflict(
             "The dossier changed since you opened it",
             allowed="signing the dossier as it is now",
@@ -133,8 +145,9 @@ def approve(
                 remedy="reject it; a new run is a new request with its own charge",
             )
         outcome = _gate(connection, row, policy)
-        _check_words(outcome, reason, ticks, _dossier(row).body["must_tick"])
-        signature = sign(home, words_to_sign(home, row, _dossier(row)), actor)
+        read = _dossier(connection, row)
+        _check_words(outcome, reason, ticks, read.body["must_tick"])
+        signature = sign(home, words_to_sign(home, row, read), actor)
         _record(connection, someone, role, row, "approve", reason, json.dumps(signature))
         if _complete(connection, request_id, policy):
             values = {"state": "approved", "message": "Approved. It can be published."}
@@ -171,18 +184,13 @@ def _record(
         raise BadInput(
             "The reason is too long", allowed=f"at most {_LONGEST} characters", remedy="shorten it"
         )
+    made = {"role": role, "decision": what, "reason": reason.strip(), "signature": signature}
     connection.execute(
-        decisions.insert().values(
-            request_id=row.id,
-            person=someone.id,
-            role=role,
-            decision=what,
-            reason=reason.strip(),
-            time=iso_now(),
-            signature=signature,
-        )
+        decisions.insert().values(request_id=row.id, person=someone.id, time=iso_now(), **made)
     )
-    append(connection, what, request=row.id, actor=someone.id, role=role, dossier_sha256=_dossier(row).sha256)
+    read = _dossier(connection, row)
+    told = {"dossier_sha256": read.sha256, "reason_sha256": reason_sha256(made["reason"], read.body)}
+    append(connection, what, request=row.id, actor=someone.id, role=role, **told)
 
 
 def _complete(connection: Connection, request_id: str, policy: Policy) -> bool:
@@ -219,6 +227,7 @@ def publish(store: Store, home: Path, actor: str, request_id: str) -> Path:
         if row.state == "published":
             return Path(row.bundle)
         if row.state in {"blocked", "awaiting_decision"}:
+            _refuse_requester(row, actor)
             _gate(connection, row, policy)
         if row.state != "approved":
             raise PolicyRefusal(
@@ -227,7 +236,7 @@ def publish(store: Store, home: Path, actor: str, request_id: str) -> Path:
                 remedy="collect the missing signatures",
             )
         _gate(connection, row, policy)
-        words = words_to_sign(home, row, _dossier(row))
+        words = words_to_sign(home, row, _dossier(connection, row))
         target = bundle(home, row, words, _signatures(connection, request_id))
         values = {"state": "published", "bundle": str(target), "message": "Published. Anyone can verify it."}
         connection.execute(update(requests).where(requests.c.id == request_id).values(**values))

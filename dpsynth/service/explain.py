@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from decimal import Decimal
 
 from sqlalchemy import Row, select
 
 from dpsynth.accounting.cost import Cost, cost_of
 from dpsynth.accounting.events import Event, event_from_json
-from dpsynth.accounting.gate import rho_left
+from dpsynth.accounting.gate import Cap, compile_cap, fits, rho_left
 from dpsynth.accounting.recount import pld_epsilon
 from dpsynth.accounting.statement import PLD_LABEL, epsilon_at, state
 from dpsynth.ledger.chain import Entry, entries_about
@@ -20,7 +21,7 @@ from dpsynth.ledger.scopes import Balance, text_cost
 from dpsynth.ledger.store import Store
 from dpsynth.policy.model import Policy
 from dpsynth.service.budgets import part_for, touched_scopes
-from dpsynth.service.plans import fitting_epsilon
+from dpsynth.service.plans import fitting_epsilon, largest_fitting
 from dpsynth.service.quotes import touched_balances
 from dpsynth.service.registry import parsed_policy
 from dpsynth.service.requests import request_row
@@ -93,21 +94,34 @@ def _recount(events: Sequence[Event], policy: Policy) -> str:
 def _scope_lines(
     touched: Sequence[Balance], row: Row[tuple[object, ...]], policy: Policy, cost: Cost, held: bool
 ) -> tuple[ScopeLine, ...]:
-    part, delta = part_for(policy, row.part), policy.budget.report_delta
+    part = part_for(policy, row.part)
     lines = []
     for balance in touched:
         taken = balance.taken_beside(part)
         beside = taken - cost if held else taken
         refusal = why_not(balance.scope, beside, cost) if held or row.state in {"refused", "queued"} else ""
         lines.append(
-            ScopeLine(balance.scope.title, refusal, _would_fit(rho_left(taken, balance.scope.cap), delta))
+            ScopeLine(
+                balance.scope.title, refusal, _would_fit(taken, balance.scope.cap, policy, row.synthesizer)
+            )
         )
     return tuple(lines)
 
 
-def _would_fit(left: int, delta: str) -> str:
-    """What may be asked for with ``left`` nano-rho; never rounded up, so that asking for it works."""
-    if not left:
+def _would_fit(taken: Cost, cap: Cap, policy: Policy, synthesizer: str) -> str:
+    """What may be asked for of this synthesizer; never rounded up, so that asking for it works."""
+
+    def room(cost: Cost) -> bool:
+        return fits(taken, cost, cap)
+
+    delta = policy.budget.report_delta
+    rho = largest_fitting(policy, synthesizer, rho_left(taken, cap), room)
+    if not rho:
         return "nothing more"
-    epsilon = fitting_epsilon(left, delta)
-    return f"rho {left / 1e9:.9f}" + (f", epsilon {epsilon} at delta {delta}" if epsilon else "")
+    said, epsilon = f"rho {Decimal(rho).scaleb(-9):.9f}", fitting_epsilon(rho, delta)
+    if epsilon:
+        # Asking for this epsilon takes a little less rho, and the second gate may treat less as more.
+        less = compile_cap(epsilon, delta).rho
+        if largest_fitting(policy, synthesizer, less, room) == less:
+            said += f", epsilon {epsilon} at delta {delta}"
+    return said

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -25,6 +26,7 @@ __all__ = [
     "allowed_synthesizer",
     "audit_plan",
     "fitting_epsilon",
+    "largest_fitting",
     "plan_cost",
     "requested_rho",
     "run_plan",
@@ -89,6 +91,32 @@ def run_plan(policy: Policy, name: str, rho_nano: int) -> tuple[Synthesizer, Pla
 def plan_cost(plan: Plan, policy: Policy) -> Cost:
     """What a run by this plan reserves, and may not exceed."""
     return marginal_cost(plan.rho_nano, plan.choices_nano, policy.budget.report_delta)
+
+
+def largest_fitting(policy: Policy, name: str, most: int, room: Callable[[Cost], bool]) -> int:
+    """A budget of at most ``most`` nano-rho that this synthesizer can use and whose cost has room; or 0.
+
+    The largest where a larger budget never costs less. What is found has room in any case.
+    """
+
+    def has_room(rho: int) -> bool:
+        return room(plan_cost(run_plan(policy, name, rho)[1], policy))
+
+    try:
+        if most < 1 or has_room(most):
+            return max(0, most)
+    except PolicyRefusal:
+        return 0
+    best, low, high = 0, 0, most
+    while high - low > 1:
+        middle = (low + high) // 2
+        try:
+            fit = has_room(middle)
+        except PolicyRefusal:  # too little to plan with
+            low = middle
+            continue
+        best, low, high = (middle, middle, high) if fit else (best, low, middle)
+    return best
 
 
 def within_release_cap(policy: Policy, cost: str) -> bool:

@@ -83,8 +83,9 @@ class Platform:
     ) -> Platform:
         """Open the state, making it first if it is not there.
 
-        Where the database is not what the newest outside checkpoint knows, the platform opens for reading
-        only: every change is refused with the reason (see ``alarm``).
+        Where the database is not what the newest outside checkpoint knows, or the sinks are not those that
+        the chain knows, the platform opens for reading only: every change is refused with the reason (see
+        ``alarm``). The first sinks that a ledger is opened with are registered in its chain.
 
         Args:
             state_dir: directory of the keys, candidates and bundles, and of the database if it is SQLite.
@@ -105,7 +106,7 @@ class Platform:
             store.freeze(alarm)
         else:
             people.ensure_service_key(store, state_dir)
-            watch.mark()
+            watch.begin()
         return cls(state_dir, store, watch, noise or OpenDPNoise(), lease_seconds)
 
     @property
@@ -252,13 +253,24 @@ class Platform:
 
         Raises IntegrityError.
         """
-        if alarm := self._watch.inspect():
+        alone = checkpoint is not None and self._watch.unnamed  # then that checkpoint is the witness
+        if not alone and (alarm := self._watch.inspect()):
             raise IntegrityError(
-                f"The ledger is not the one that was witnessed: {alarm}",
+                f"The ledger does not fit what witnesses it: {alarm}",
                 allowed="a ledger that every outside checkpoint fits",
                 remedy="stop all work on this state and find out with an auditor what happened",
             )
         return ledgerbook.verify(self._store, self._watch, checkpoint)
+
+    def add_sink(self, actor: str, text: str) -> tuple[str, ...]:
+        """Have further sinks witness this ledger, also where those it had are lost; all sinks in use.
+
+        Args:
+            actor: a compliance officer, data owner or auditor; the chain names them.
+            text: as ``checkpoints`` of ``open``, which must name the sinks too the next time.
+        """
+        self._watch.add(actor, parse_sinks(text))
+        return self._watch.sinks
 
     def checkpoint(self, actor: str) -> CheckpointView:
         """Sign the head of the ledger, keep it in every sink, and hand it out."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Row, select
 
 from dpsynth.audit.report import report_sha256
+from dpsynth.core.canonical import digest
 from dpsynth.ledger.chain import append
 from dpsynth.ledger.charges import charge, forfeit, release
 from dpsynth.ledger.store import Store
@@ -31,6 +32,7 @@ from dpsynth.service.jobs import (
 from dpsynth.service.pipeline import Candidate, Run
 from dpsynth.service.registry import parsed_policy
 from dpsynth.service.tables import requests
+from dpsynth.service.views import Dossier
 
 __all__ = ["run_next"]
 
@@ -53,15 +55,16 @@ def run_next(
     if request_id is None:
         return None
 
+    with store.read() as connection:
+        row = _row(connection, request_id)
+
     def tell(stage: str) -> None:
-        set_stage(store, request_id, stage)
+        set_stage(store, row, stage)
         if on_stage is not None:
             on_stage(stage)
 
-    with store.read() as connection:
-        row = _row(connection, request_id)
     try:
-        with heartbeat(store, request_id, lease_seconds):
+        with heartbeat(store, row, lease_seconds):
             candidate = Run(store, home, row, noise, lease_seconds, witness).execute(tell)
             _offer(store, home, row, candidate)
     except Superseded:
@@ -79,7 +82,10 @@ def _row(connection: Connection, request_id: str) -> Row[tuple[object, ...]]:
 
 def _offer(store: Store, home: Path, row: Row[tuple[object, ...]], candidate: Candidate) -> None:
     """Store report and dossier; then the request waits for people."""
-    dossier = build_dossier(row, candidate)
+    built = build_dossier(row, candidate)
+    # The requester may be one who reads the chain: without a salt, its digests could be guessed at.
+    body = {**built.body, "salt": secrets.token_hex(16)}
+    dossier = Dossier(digest(body), body)
     private_file(home / "review" / f"{row.id}.json", json.dumps(candidate.report.as_json(), indent=1))
     blocked = dossier.body["gate"] == "blocked"
     policy = parsed_policy(row.policy_text, row.dataset_id)

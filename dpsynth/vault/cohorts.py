@@ -14,6 +14,7 @@ import hashlib
 import hmac
 import os
 import secrets
+import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from dpsynth.core.errors import IntegrityError, PolicyRefusal
 from dpsynth.policy.model import Policy
 from dpsynth.vault.sources import RawTable
 
-__all__ = ["keep_cohort", "key_sha256"]
+__all__ = ["file_mac", "id_text", "keep_cohort", "key_sha256"]
 
 _BYTES = 16
 
@@ -32,11 +33,21 @@ def key_sha256(key: bytes) -> str:
     return sha256_hex(b"key of units" + key)
 
 
+def file_mac(key: bytes, source_sha256: str) -> str:
+    """Keyed hash by which the ledger knows a file again, while nobody can confirm a guess of its rows."""
+    return hmac.new(key, b"source file" + source_sha256.encode(), hashlib.sha256).hexdigest()
+
+
+def id_text(text: str) -> str:
+    """An id as it is compared: two spellings that look the same to a reader are one person."""
+    return unicodedata.normalize("NFC", text.strip())
+
+
 def _hashes(raw: RawTable, policy: Policy, key: bytes) -> set[bytes]:
     column = policy.privacy_unit.id_column
     if column is None:
         raise PolicyRefusal("New units cannot be told without an id column", remedy="use refresh: none")
-    ids = {text.strip() for text in raw.columns[column]} - {""}
+    ids = {id_text(text) for text in raw.columns[column]} - {""}
     return {hmac.new(key, text.encode(), hashlib.sha256).digest()[:_BYTES] for text in ids}
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from dpsynth.policy.model import Policy
 from dpsynth.vault.bounding import bound_contributions, in_partition
+from dpsynth.vault.cohorts import id_text
 from dpsynth.vault.encode import encode_column
 from dpsynth.vault.sources import RawTable, check_fingerprint, parse
 from dpsynth.vault.table import SensitiveTable
@@ -46,7 +47,7 @@ def _units(raw: RawTable, policy: Policy) -> NDArray[np.int64]:
     id_column = policy.privacy_unit.id_column
     if id_column is None:
         return np.arange(len(next(iter(raw.columns.values()))), dtype=np.int64)
-    return np.array([_unit_number(text.strip()) for text in raw.columns[id_column]], dtype=np.int64)
+    return np.array([_unit_number(id_text(text)) for text in raw.columns[id_column]], dtype=np.int64)
 
 
 def _unit_number(text: str) -> int:

@@ -174,6 +174,11 @@ def test_how_many_is_the_largest_number_that_fits(taken: Cost, charge: Cost, cap
 def test_nothing_fits_any_number_of_times_which_is_no_number() -> None:
     with pytest.raises(ValueError, match="nothing"):
         how_many(ZERO, ZERO, Cap(1, 2))
+    above = Cost(tuple(int(order > 22) for order in ORDERS), mu2=1, undominated=1)
+    for cap in (Cap(1, 22), Cap(1, 22, mu2=1)):
+        with pytest.raises(ValueError, match="any number of times"):
+            how_many(ZERO, above, cap)
+    assert how_many(ZERO, replace(above, undominated=0), Cap(1, 22, mu2=1)) == 1
 
 
 @given(CHARGES, CAPS)

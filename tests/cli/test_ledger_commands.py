@@ -81,7 +81,28 @@ def test_verify_says_what_was_compared_and_what_was_not(run: Any, registered: Pa
     witnessed = run("--checkpoints", f"dir:{tmp_path / 'sink'}", "ledger", "verify", state=registered)
     assert witnessed.code == 0
     assert "old backup" not in witnessed.out
-    assert run("ledger", "verify", "--json", state=registered).json["verified"] is True
+    unwatched = run("ledger", "verify", "--json", state=registered)
+    assert (unwatched.code, unwatched.error["kind"]) == (5, "integrity")
+    assert "name its sinks" in unwatched.error["what"] + unwatched.error["remedy"]
+
+
+def test_a_further_sink_is_added_by_a_person_and_then_named(
+    run: Any, registered: Path, tmp_path: Path
+) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    for folder in (one, two):
+        folder.mkdir()
+    assert run("--checkpoints", f"dir:{one}", "ledger", "verify", state=registered).code == 0
+    both = f"dir:{one},dir:{two}"
+    assert run("--checkpoints", both, "ledger", "verify", state=registered).code == 5
+    refused = run(
+        "--checkpoints", f"dir:{one}", "ledger", "sink", f"dir:{two}", state=registered, person="sam"
+    )
+    assert refused.code == 3
+    words = ("--checkpoints", f"dir:{one}", "ledger", "sink", f"dir:{two}", "--json")
+    added = run(*words, state=registered, person="ada").json
+    assert len(added["sinks"]) == 2
+    assert run("--checkpoints", both, "ledger", "verify", state=registered).code == 0
 
 
 def test_a_broken_chain_is_exit_5_with_one_document(run: Any, registered: Path) -> None:

@@ -130,7 +130,11 @@ def test_the_same_file_under_another_id_space_is_no_second_budget(
         platform.register_dataset("dana", renamed, rand_csv)
     same_people = tmp_path / "same.yaml"
     same_people.write_text(other)
-    assert platform.register_dataset("dana", same_people, rand_csv).dataset_id == "rand-again"
+    with pytest.raises(Conflict, match="bound to policy rand-health"):
+        platform.register_dataset("dana", same_people, rand_csv)
+    more_rows = tmp_path / "more.csv"
+    more_rows.write_bytes(rand_csv.read_bytes() + b"0,0,0,0,0,0,0,0,0,0\n")
+    assert platform.register_dataset("dana", same_people, more_rows).dataset_id == "rand-again"
     found = platform.budget("dana")
     assert [scope.kind for scope in found] == ["id_space", "dataset", "dataset", "table", "table"]
     for key in ("one", "two"):

@@ -85,10 +85,14 @@ def test_the_dossier_says_all_that_is_signed_for(desk: Any, open_as: Any) -> Non
     assert any(SPENT_NOTE in re.sub(r"\\(.)", r"\1", one.value) for one in at.caption)
 
 
-def test_a_loss_that_no_gaussian_states_shows_one_epsilon(desk: Any, open_as: Any) -> None:
-    value = desk.platform.dossier("carol", desk.view.id).body["guarantee"]["gaussian_epsilon"]
-    old, new = (f'"gaussian_epsilon": "{text}"' for text in (value, ""))
-    desk.sql("UPDATE request SET dossier = replace(dossier, ?, ?)", old, new)
+def test_a_loss_that_no_gaussian_states_shows_one_epsilon(
+    desk: Any, open_as: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dpsynth.service import Dossier, Platform
+
+    found = desk.platform.dossier("carol", desk.view.id)
+    body = found.body | {"guarantee": found.body["guarantee"] | {"gaussian_epsilon": ""}}
+    monkeypatch.setattr(Platform, "dossier", lambda *_: Dossier(found.sha256, body))
     at = open_as("carol", request=desk.view.id)
     assert [one.value for one in at.metric] == ["0.024355957", "1", "1e-6"]
     assert not said(at, "The second epsilon")
@@ -148,10 +152,15 @@ def test_a_decision_that_comes_second_is_told_kindly(
     assert not at.exception
 
 
-def test_a_dossier_that_changed_meanwhile_is_not_signed(desk: Any, open_as: Any) -> None:
-    at = ready(open_as, "carol", desk.view.id)
-    old = desk.view.dossier_sha256
-    desk.sql("UPDATE request SET dossier = replace(dossier, ?, ?)", old, "0" * 64)
+def test_a_dossier_that_changed_meanwhile_is_not_signed(
+    desk: Any, open_as: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dpsynth.service import Dossier, Platform
+
+    found = desk.platform.dossier("carol", desk.view.id)
+    with monkeypatch.context() as before:
+        before.setattr(Platform, "dossier", lambda *_: Dossier("0" * 64, found.body))
+        at = ready(open_as, "carol", desk.view.id)
     press(at, "Approve and sign")
     assert said(at, "changed since you opened it")
     assert desk.view.decisions == ()

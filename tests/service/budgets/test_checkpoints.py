@@ -148,8 +148,19 @@ def test_an_older_copy_that_was_put_back_opens_for_reading_only(
     assert old.platform.dataset("visits").policy.version == "1"
 
 
-def test_without_a_sink_the_same_older_copy_looks_whole(house: Any, tmp_path: Path, sink: Path) -> None:
+@pytest.fixture
+def unwitnessed(open_house: Callable[..., Any], sink: Path, tmp_path: Path) -> tuple[Any, Path]:
+    """A ledger that is witnessed from now on, and a copy of it from before."""
+    house = open_house()
+    house.register()
     copy = copy_out(house, tmp_path / "copy")
+    return replace(house, platform=Platform.open(home_of(house), checkpoints=f"dir:{sink}")), copy
+
+
+def test_without_a_sink_a_copy_from_before_the_first_one_looks_whole(
+    unwitnessed: tuple[Any, Path], sink: Path
+) -> None:
+    house, copy = unwitnessed
     house.ask()
     house.platform.run_once("worker")
     last = newest(sink)
@@ -158,6 +169,7 @@ def test_without_a_sink_the_same_older_copy_looks_whole(house: Any, tmp_path: Pa
     assert old.platform.verify_ledger() == len(old.platform.ledger_entries("ada"))
     with pytest.raises(IntegrityError, match="older copy"):
         old.platform.verify_ledger(last)
+    assert "older copy" in Platform.open(home_of(house), checkpoints=f"dir:{sink}").alarm
 
 
 def test_a_copy_of_now_is_no_older_copy(house: Any, sink: Path, tmp_path: Path) -> None:
@@ -169,9 +181,9 @@ def test_a_copy_of_now_is_no_older_copy(house: Any, sink: Path, tmp_path: Path) 
 
 
 @pytest.fixture
-def forked(house: Any, sink: Path, tmp_path: Path) -> tuple[Any, bytes]:
+def forked(unwitnessed: tuple[Any, Path], sink: Path) -> tuple[Any, bytes]:
     """A ledger that went on from an older copy, unwitnessed and further; the true one's last checkpoint."""
-    copy = copy_out(house, tmp_path / "copy")
+    house, copy = unwitnessed
     house.ask(key="true")
     last = newest(sink)
     fork = put_back(house, copy)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -190,3 +191,22 @@ def test_forecasts_hold_nothing(house: Any) -> None:
     house.platform.plan_budget("sue", "visits")
     house.platform.quote("sue", house.form())
     assert (house.scopes(), house.kinds()) == before
+
+
+@pytest.mark.parametrize("synthesizer", ["independent", "mst", "aim"])
+def test_what_would_fit_can_be_asked_for_of_every_synthesizer_where_the_second_gate_is_the_tighter_one(
+    house: Any, synthesizer: str
+) -> None:
+    cap = {"epsilon": "8", "delta": "1e-12"}
+    house.register(budget={"per_release": cap, "per_requester": cap, "lifetime": cap, "report_delta": "1e-6"})
+    request = house.platform.submit("sam", replace(house.form("0.2"), synthesizer=synthesizer)).id
+    for name in ("rho", "epsilon"):
+        fitting = would_fit(house, request, name)
+        values = {"rho": None, "epsilon": None, name: fitting}
+        asked = house.platform.submit("sam", replace(house.form(), synthesizer=synthesizer, **values))
+        assert asked.rho_nano > 50_000_000
+        if name == "rho":
+            more = f"{float(fitting) + 1e-8:.9f}"
+            house.platform.cancel("sam", asked.id)
+            with pytest.raises(BudgetExceeded):
+                house.platform.submit("sam", replace(house.form(more), synthesizer=synthesizer))

@@ -164,6 +164,56 @@ def test_a_proposal_against_a_version_no_longer_in_force_is_refused_and_can_be_m
     assert house.platform.verify_ledger() > 0
 
 
+TABLES = {"name": "stays", "people": range(300)}
+
+
+def neighbours(house: Any, **budget: Any) -> None:
+    """Two tables of one dataset, about the same people."""
+    house.register(budget=budget)
+    house.register(**TABLES, budget=budget)
+
+
+@pytest.mark.parametrize("told_of_others_before", [False, True])
+@pytest.mark.parametrize(
+    ("caps", "scope"),
+    [
+        (("lifetime", "per_dataset", "per_requester"), SHARED[0]),
+        (("per_dataset", "per_requester"), SHARED[1]),
+        (("per_requester",), CEILING),
+    ],
+)
+def test_a_tightening_that_the_second_person_never_saw_is_not_taken_back_by_an_approval(
+    house: Any, caps: tuple[str, ...], scope: str, told_of_others_before: bool
+) -> None:
+    stated = {"per_dataset": {"rho": "0.08"}}
+    neighbours(house, **stated)
+    house.ask()
+    if told_of_others_before:
+        house.register(**TABLES, version="1b", budget=stated | {key: {"rho": "0.045"} for key in caps})
+    wider = {"budget": stated, "release": {"recipients": ["anybody"]}}
+    pending = house.register(version="2", reason=WHY, **wider).pending
+    house.register(**TABLES, version="2", budget=stated | {key: {"rho": "0.04"} for key in caps})
+    with pytest.raises(Conflict, match="changed since this version was proposed"):
+        house.platform.approve_change("carol", pending)
+    assert house.scopes()[scope].rho_cap_nano == 40_000_000
+    anew = house.register(version="2", reason=WHY, **wider).pending
+    (told,) = [one for one in house.platform.policy_changes() if one.id == anew]
+    assert any("rho 0.04 in force to" in line for line in told.lines)
+    house.platform.approve_change("carol", anew)
+
+
+def test_what_changes_no_cap_that_a_proposal_touches_leaves_it_to_be_approved(house: Any) -> None:
+    neighbours(house)
+    other = {"name": "beds", "people": range(310), "privacy_unit": {"id_space": "patients"}}
+    house.register(**other)
+    pending = house.register(version="2", budget=MORE, reason=WHY).pending
+    house.ask(who="sue")  # opens a ceiling, by the policy in force
+    house.register(**TABLES, version="2", title="Another title")
+    house.register(**other, version="2", budget={"lifetime": {"rho": "0.06"}})
+    assert house.platform.approve_change("carol", pending).policy.version == "2"
+    assert house.platform.verify_ledger() > 0
+
+
 def test_words_that_were_approved_once_must_be_approved_again_after_they_were_taken_back(house: Any) -> None:
     house.register()
     first = house.register(version="2", budget=MORE, reason=WHY).pending

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from dpsynth.core.errors import BudgetExceeded, Conflict
+from dpsynth.service import datasets
 
 WHY = "The board agreed to share the table with a second group."
 TOP = "id-space:residents"
@@ -161,3 +162,88 @@ def test_ceilings_of_a_dataset_with_two_tables_can_still_be_tightened(house: Any
     house.ask(dataset="stays")
     house.register(**OTHER, version="2", **tighter)
     house.ask(dataset="stays", key="again")
+
+
+ELSEWHERE = {"privacy_unit": {"id_space": "patients"}}
+LATER = {"source": {"snapshot": "2026-02"}}
+
+
+def test_a_file_that_another_snapshot_has_replaced_is_still_no_second_budget(house: Any) -> None:
+    house.register()
+    house.ask()
+    house.register(version="2", people=range(250), **LATER)
+    before = house.scopes()
+    with pytest.raises(Conflict, match="id_space"):
+        house.register("stays", people=range(240), **ELSEWHERE)
+    assert house.scopes() == before
+    house.register("stays", people=range(241), **ELSEWHERE)
+
+
+def test_a_file_that_is_only_proposed_is_bound_to_its_people_too(house: Any) -> None:
+    house.register()
+    pending = house.register(version="2", people=range(250), reason=WHY, **ELSEWHERE, **LATER).pending
+    with pytest.raises(Conflict, match="id_space"):
+        house.register("stays", people=range(250))
+    house.platform.approve_change("carol", pending)
+    house.ask()
+    assert house.scopes()["id-space:patients"].held_nano == 10_000_000
+    assert house.platform.verify_ledger() > 0
+
+
+def test_whose_file_it_is_is_looked_at_again_when_a_proposal_is_approved(
+    house: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.register()
+    pending = house.register(version="2", people=range(250), reason=WHY, **ELSEWHERE, **LATER).pending
+    with monkeypatch.context() as blind:
+        blind.setattr(datasets, "refuse_second_budget", lambda *args: None)
+        house.register("stays", people=range(250))
+    with pytest.raises(Conflict, match="id_space"):
+        house.platform.approve_change("carol", pending)
+    assert "id-space:patients" not in house.scopes()
+
+
+def test_the_chain_knows_a_file_by_a_keyed_hash_that_another_installation_does_not_share(
+    open_house: Any,
+) -> None:
+    macs = []
+    for name in ("here", "there"):
+        house = open_house(name)
+        house.register()
+        entries = house.platform.ledger_entries("ada")
+        macs.append(next(entry.body["source_mac"] for entry in entries if entry.kind == "dataset"))
+    assert macs[0] != macs[1]
+    assert all(len(mac) == 64 for mac in macs)
+
+
+@pytest.mark.parametrize("dataset", ["register", "hospitals"])
+def test_the_same_file_as_another_policy_brings_no_fresh_ceilings(house: Any, dataset: str) -> None:
+    house.register()
+    before = house.scopes()
+    again = {"people": range(240), "source": {"dataset_id": dataset}}
+    with pytest.raises(Conflict, match="bound to policy visits") as refused:
+        house.register("stays", **again)
+    assert "keep source.dataset_id register" in refused.value.text()
+    assert house.scopes() == before
+    house.register("stays", **{**again, "people": range(241)})
+
+
+def test_neither_a_replaced_file_nor_a_new_version_brings_a_file_fresh_ceilings(house: Any) -> None:
+    two_tables(house)
+    house.register(version="2", people=range(250), **LATER)
+    moved = {"source": {"dataset_id": "hospitals", "snapshot": "2026-02"}}
+    for people in (range(240), range(250)):
+        with pytest.raises(Conflict, match="bound to policy visits"):
+            house.register("beds", people=people, source={"dataset_id": "hospitals"})
+        with pytest.raises(Conflict, match="bound to policy visits"):
+            house.register("stays", version="2", people=people, **moved)
+    assert house.register("stays", version="2", people=range(310), **moved).policy.version == "2"
+
+
+def test_a_file_stays_with_the_versions_of_its_own_policy(house: Any) -> None:
+    first = house.register()
+    assert house.register() == first
+    assert house.register(version="2", budget=LOW).policy.version == "2"
+    pending = house.register(version="3", reason=WHY).pending
+    assert house.register(version="3", reason=WHY).pending == pending
+    assert house.platform.approve_change("carol", pending).policy.version == "3"

@@ -160,7 +160,7 @@ def test_a_git_sink_with_an_upstream_pushes_each_commit_and_is_down_when_it_cann
     assert commits(bare) == commits(tree)
     monkeypatch.setattr(sinks, "_PAUSE_SECONDS", 0)
     shutil.move(bare, bare.with_name("away"))
-    with pytest.raises(IntegrityError, match="git push failed"):
+    with pytest.raises(IntegrityError, match="git fetch failed"):
         house.ask(key="second")
     shutil.move(bare.with_name("away"), bare)
     house.ask(key="third")

@@ -11,6 +11,7 @@ import pytest
 
 from dpsynth.core.errors import BudgetExceeded, Conflict, IntegrityError, PolicyRefusal
 
+WHY = "The board agreed to share the table with a second group."
 NEW_ONLY = {"budget": {"refresh": "new_units_only"}}
 FIRST = [f"p-{number:04d}" for number in range(240)]
 SECOND = [f"p-{number:04d}" for number in range(240, 480)]
@@ -82,6 +83,63 @@ def test_blanks_around_an_id_make_no_new_person(house: Any, blanks: str) -> None
     snapshot(house, 2, [blanks.format(one) for one in SECOND])
 
 
+COMPOSED, APART = "zo\u00e9-{}", "zoe\u0301-{}"
+
+
+@pytest.mark.parametrize(("before", "after"), [(COMPOSED, APART), (APART, COMPOSED)])
+def test_another_unicode_form_of_an_id_makes_no_new_person(house: Any, before: str, after: str) -> None:
+    snapshot(house, 1, [before.format(one) for one in FIRST])
+    with pytest.raises(PolicyRefusal, match="earlier snapshot"):
+        snapshot(house, 2, [after.format(FIRST[0]), *SECOND])
+    plain = [f"zoe-{one}" for one in FIRST]  # without the accent it is another id
+    snapshot(house, 2, [*plain, *(after.format(one) for one in SECOND)])
+
+
+def two_ids(people: list[str]) -> str:
+    """A table with a second column that could pass for an id."""
+    rows = [f"{one},a{one},north,{at % 20}" for at, one in enumerate(people)]
+    return "\n".join(["person,alias,region,visits", *rows]) + "\n"
+
+
+def aliased(house: Any, column: str, people: list[str], **more: Any) -> Any:
+    """A registration under new_units_only that tells people by this column."""
+    names = [{"name": one, "role": "identifier", "type": "string", "action": "drop"} for one in ("alias",)]
+    columns = [house.columns()[0], *names, *house.columns()[1:]]
+    unit = {"privacy_unit": {"id_column": column, **more.pop("unit", {})}}
+    return house.register(text=two_ids(people), columns=columns, **unit, **NEW_ONLY, **more)
+
+
+def test_the_same_people_told_by_another_column_are_no_new_people(house: Any) -> None:
+    aliased(house, "person", FIRST)
+    second = {"name": "stays", "source": {"snapshot": "2026-02"}}
+    with pytest.raises(Conflict, match="for other people"):
+        aliased(house, "person", FIRST, **second)
+    for people in (FIRST, FIRST[:-1]):  # the same file, and one with other bytes
+        with pytest.raises(Conflict, match="id_column"):
+            aliased(house, "alias", people, **second)
+    assert list(lifetimes(house)) == ["id-space:residents@2026-01"]
+    aliased(house, "person", SECOND, **second)
+    aliased(house, "alias", SECOND[:-1], name="beds", unit={"id_space": "patients"})
+
+
+def test_a_new_version_may_not_tell_people_by_another_column(house: Any) -> None:
+    aliased(house, "person", FIRST)
+    later = {"version": "2", "source": {"snapshot": "2026-02"}, "reason": WHY}
+    with pytest.raises(Conflict, match="id_column"):
+        aliased(house, "alias", FIRST[:-1], **later)
+    assert aliased(house, "person", SECOND, **later).pending == ""
+
+
+def test_the_id_column_is_looked_at_again_when_a_proposal_is_approved(house: Any) -> None:
+    snapshot(house, 1, FIRST)
+    moved = {"version": "2", "source": {"snapshot": "2026-02"}, "unit": {"id_space": "patients"}}
+    pending = aliased(house, "alias", SECOND, name="visits", reason=WHY, **moved).pending
+    aliased(house, "person", THIRD, name="stays", unit={"id_space": "patients"})
+    with pytest.raises(Conflict, match="id_column"):
+        house.platform.approve_change("carol", pending)
+    assert house.platform.dataset("visits").policy.version == "1"
+
+
 def test_missing_ids_are_nobody_and_may_be_in_every_snapshot(house: Any) -> None:
     snapshot(house, 1, [*FIRST, "", " "])
     snapshot(house, 2, [*SECOND, "", " "])
@@ -126,9 +184,9 @@ def test_two_installations_give_the_same_people_different_hashes(open_house: Cal
     assert kept[0] != kept[1]
 
 
-def test_under_refresh_none_no_record_is_kept(house: Any) -> None:
+def test_under_refresh_none_no_record_of_people_is_kept(house: Any) -> None:
     house.register(people=FIRST)
-    assert records(house) == []
+    assert [path.name for path in records(house)] == ["units.key.json"]
 
 
 def _record(house: Any) -> Path:
@@ -156,7 +214,7 @@ def test_with_a_record_or_its_key_lost_or_changed_no_snapshot_is_taken_for_new(
 ) -> None:
     snapshot(house, 1, FIRST)
     damage(house)
-    for people in (FIRST, SECOND):
+    for people in ([*FIRST, ""], SECOND):
         with pytest.raises(IntegrityError, match=r"earlier (units|snapshots)"):
             snapshot(house, 2, people)
     assert list(lifetimes(house)) == ["id-space:residents@2026-01"]
