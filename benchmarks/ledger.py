@@ -160,7 +160,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "ledger.json")
     options = parser.parse_args()
     found = run(options.history, options.book)
-    command = f".venv/bin/python benchmarks/ledger.py --history {options.history}"
+    book_words = " --book FILE" if options.book else ""
+    command = f".venv/bin/python benchmarks/ledger.py --history {options.history}{book_words}"
     measured = {"charges_measured": BLOCKS * PER_BLOCK, "cores": os.cpu_count()}
     options.out.write_text(json.dumps({"command": command, **measured, **found}, indent=1) + "\n")
     table = Table("database", "book", "charges/s", "median ms", "p99 ms", "ratio")

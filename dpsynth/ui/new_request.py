@@ -21,8 +21,8 @@ __all__ = ["page"]
 _LONGEST = 4000
 _KEY = "form-key"
 _SLIDER, _EXACT, _RANGE = "epsilon-slider", "epsilon-exact", "epsilon-range"
-# Below about 0.15 no order of the accountant can promise an epsilon at a delta of one in a million.
-_LOW, _STEP = 0.2, 0.05
+# The slider is coarse; an epsilon below it can be typed, down to what the accountant's orders can promise.
+_LOW, _STEP = 0.05, 0.05
 
 
 @dataclass(frozen=True)

@@ -165,7 +165,8 @@ def sign(page: Page, address: str, name: str, pictures: tuple[str, str]) -> None
     press(page, "Open dossier")
     title(page, "Dossier")
     expect(page.get_by_text(PURPOSE)).to_be_visible(timeout=WAIT)
-    approve = page.get_by_role("button", name="Approve and sign")
+    # While a page is drawn anew the old button stands for a moment beside the new one.
+    approve = page.get_by_role("button", name="Approve and sign").first
     expect(approve).to_be_disabled(timeout=WAIT)
     tick_all(page)
     reason = page.get_by_role("textbox", name=re.compile("^Reason"))

@@ -39,6 +39,7 @@ COMMANDS = {
     "people list": [],
     "people add": ["zoe", "Zoe", "--role", "auditor"],
     "ledger show": [],
+    "ledger sink": ["dir:nowhere"],
     "ledger verify": [],
     "ledger checkpoint": ["--out", "{files}/checkpoint.json"],
     "ledger export": ["{files}/chain.jsonl"],
