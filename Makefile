@@ -33,12 +33,12 @@ lint: $(VENV)/.dev
 	$(BIN)/lint-imports --no-cache --no-logo
 
 bench: $(VENV)/.dev
-	$(BIN)/python benchmarks/run.py
-	$(BIN)/python benchmarks/ledger.py
+	$(BIN)/python -m benchmarks.run
+	$(BIN)/python -m benchmarks.ledger
 
 # Workers killed at every numbered point of a run, then at KILLS random moments.
 torture: $(VENV)/.dev
-	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/torture.py --kills $(KILLS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.torture --kills $(KILLS)
 
 clean:
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis test-output

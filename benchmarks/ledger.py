@@ -1,7 +1,7 @@
 """What a charge costs the database, with 10 and with 100,000 charges already in the book.
 
     make bench                                     # among others; this part takes about a quarter of an hour
-    .venv/bin/python benchmarks/ledger.py --history 2000
+    .venv/bin/python -m benchmarks.ledger --history 2000
 
 A charge is what a release costs the ledger: reserve, commit and settle, each a durable transaction of its
 own, on four scopes (people, dataset, table, requester). SQLite in a file; PostgreSQL on a real server on this
@@ -161,7 +161,7 @@ def main() -> None:
     options = parser.parse_args()
     found = run(options.history, options.book)
     book_words = " --book FILE" if options.book else ""
-    command = f".venv/bin/python benchmarks/ledger.py --history {options.history}{book_words}"
+    command = f".venv/bin/python -m benchmarks.ledger --history {options.history}{book_words}"
     measured = {"charges_measured": BLOCKS * PER_BLOCK, "cores": os.cpu_count()}
     options.out.write_text(json.dumps({"command": command, **measured, **found}, indent=1) + "\n")
     table = Table("database", "book", "charges/s", "median ms", "p99 ms", "ratio")

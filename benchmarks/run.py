@@ -13,12 +13,12 @@ from statistics import mean
 from typing import Any
 
 import numpy as np
-from budget import gate_rho_nano, rho_nano_for
-from counting import count_all_pairs
-from fits import FitResult, timed_fit
-from inputs import BenchTable, coded_table, rand_table, resample
-from quality import Reference, bootstrap_of, shuffled
-from report import console_table
+from benchmarks.budget import gate_rho_nano, rho_nano_for
+from benchmarks.counting import count_all_pairs
+from benchmarks.fits import FitResult, timed_fit
+from benchmarks.inputs import BenchTable, coded_table, rand_table, resample
+from benchmarks.quality import Reference, bootstrap_of, shuffled
+from benchmarks.report import console_table
 from rich.console import Console
 
 from dpsynth.mechanisms.rng import os_generator

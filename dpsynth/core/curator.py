@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from dpsynth.core.domain import Clique, Domain
 
-__all__ = ["Candidate", "Curator", "FittedModel", "NoisyMarginal", "Plan", "Synthesizer"]
+__all__ = ["Candidate", "Curator", "FittedModel", "NoisyMarginal", "Plan", "Progress", "Synthesizer"]
 
 from dpsynth.core.table import SyntheticTable
 
@@ -43,6 +43,25 @@ class Candidate:
     offset: float
 
 
+@dataclass(frozen=True)
+class Progress:
+    """How far a fit is, from public facts and noisy answers alone.
+
+    Attributes:
+        step: what is being done, in plain words.
+        done: rounds done.
+        most: the most rounds there can be; 0 if that is not known.
+        spent: share of the run's budget that is used, 0..1.
+        model_cells: cells of the current model; 0 before there is one.
+    """
+
+    step: str
+    done: int
+    most: int
+    spent: float
+    model_cells: int
+
+
 class Curator(Protocol):
     """Holds the rows and answers only in noise. Every call is charged before the rows are touched.
 
@@ -71,6 +90,9 @@ class Curator(Protocol):
         epsilon: float,
     ) -> int:
         """Index of a worst-fitted candidate by noisy max. Costs rho = epsilon^2 / 8."""
+
+    def tell(self, progress: Progress) -> None:
+        """Pass on how far the fit is, for people who wait. Costs nothing and answers nothing."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Literal
 
-__all__ = ["Clique", "Column", "Domain", "clique"]
+__all__ = ["Clique", "Column", "Determined", "Domain", "Impossible", "clique"]
 
 Clique = tuple[str, ...]
 """A set of column names, written in domain order."""
@@ -55,10 +55,40 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Impossible:
+    """Public structural zeros: combinations of codes that no record can have.
+
+    Attributes:
+        clique: the columns, in domain order.
+        cells: flat indices, C order over the clique, ascending.
+    """
+
+    clique: Clique
+    cells: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Determined:
+    """A public deterministic relation: one column's code follows from another's.
+
+    Attributes:
+        column: the column that follows.
+        by: the column that it follows from; itself not determined.
+        codes: code of ``column`` for each code of ``by``.
+    """
+
+    column: str
+    by: str
+    codes: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Domain:
-    """An ordered tuple of columns; the public shape of the encoded table."""
+    """An ordered tuple of columns and what is publicly known of them; the shape of the encoded table."""
 
     columns: tuple[Column, ...]
+    impossible: tuple[Impossible, ...] = ()
+    determined: tuple[Determined, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.accounting.filter import PrivacyFilter
-from dpsynth.core.curator import Candidate, NoisyMarginal
+from dpsynth.core.curator import Candidate, NoisyMarginal, Progress
 from dpsynth.core.domain import Clique, Domain
 from dpsynth.core.unit import PrivacyUnit
 from dpsynth.mechanisms.marginal import MarginalMechanism
@@ -24,11 +24,19 @@ _CACHED_CELLS = 50_000_000
 class TableCurator:
     """Implements :class:`dpsynth.core.curator.Curator` for one run on one table."""
 
-    def __init__(self, table: SensitiveTable, unit: PrivacyUnit, budget: PrivacyFilter, noise: Noise) -> None:
+    def __init__(
+        self,
+        table: SensitiveTable,
+        unit: PrivacyUnit,
+        budget: PrivacyFilter,
+        noise: Noise,
+        watch: Callable[[Progress], None] | None = None,
+    ) -> None:
         self._table = table
         self._unit = unit
         self._filter = budget
         self._noise = noise
+        self._watch = watch
         self._cache: dict[Clique, NDArray[np.int64]] = {}
         self._cached_cells = 0
 
@@ -65,6 +73,11 @@ class TableCurator:
         mechanism = SelectMechanism(tuple(candidates), epsilon, self._unit.l1_sensitivity())
         self._filter.charge(mechanism.event)
         return self._choose(mechanism, lattice)
+
+    def tell(self, progress: Progress) -> None:
+        """Pass progress on to whoever watches this run."""
+        if self._watch is not None:
+            self._watch(progress)
 
     def _answer(self, mechanism: MarginalMechanism) -> NoisyMarginal:
         return mechanism.release(self._count(mechanism.clique), self._noise)

@@ -23,8 +23,8 @@ NAMES = ("budget", "counting", "fits", "quality")
 
 @pytest.fixture
 def bench(monkeypatch: pytest.MonkeyPatch) -> dict[str, ModuleType]:
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    return {name: import_module(name) for name in NAMES}
+    monkeypatch.syspath_prepend(str(BENCHMARKS.parent))
+    return {name: import_module(f"benchmarks.{name}") for name in NAMES}
 
 
 def sensitive() -> SensitiveTable:
