@@ -13,14 +13,14 @@ from statistics import mean
 from typing import Any
 
 import numpy as np
+from rich.console import Console
+
 from benchmarks.budget import gate_rho_nano, rho_nano_for
 from benchmarks.counting import count_all_pairs
 from benchmarks.fits import FitResult, timed_fit
 from benchmarks.inputs import BenchTable, coded_table, rand_table, resample
 from benchmarks.quality import Reference, bootstrap_of, shuffled
 from benchmarks.report import console_table
-from rich.console import Console
-
 from dpsynth.mechanisms.rng import os_generator
 
 SYNTHESIZERS = ("independent", "mst", "aim")
