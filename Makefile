@@ -4,10 +4,12 @@ PYTHON ?= python3.11
 WORKERS ?= 2
 PORT ?= 8501
 KILLS ?= 200
+ROWS ?= 10000000
+COLUMNS ?= 24
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo app test lint bench torture clean
+.PHONY: demo app test lint bench bench-counting bench-marginals torture clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo
@@ -35,6 +37,16 @@ lint: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.run
 	$(BIN)/python -m benchmarks.ledger
+
+# All two-way marginals of ROWS made-up rows of COLUMNS columns: the vault, DuckDB, numpy; about ten minutes.
+bench-counting: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.counting --rows $(ROWS) --columns $(COLUMNS)
+
+# Ours and peers on TABLE (its domain lies beside it as NAME-domain.json), then its page and plots. Runs that
+# are there already are not repeated; MARGINALS takes more of the driver's flags, such as --systems ours.
+bench-marginals: $(VENV)/.dev
+	@test -n "$(TABLE)" || { echo "Say which table: make bench-marginals TABLE=path/to/adult.csv"; exit 2; }
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.marginals --table "$(TABLE)" --build-envs $(MARGINALS)
 
 # Workers killed at every numbered point of a run, then at KILLS random moments.
 torture: $(VENV)/.dev

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import ParamSpec, TypeVar
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from dpsynth.accounting.cost import zcdp_cost
 from dpsynth.accounting.filter import PrivacyFilter
+from dpsynth.core.domain import Clique
 from dpsynth.core.table import SyntheticTable
 from dpsynth.core.unit import PrivacyUnit
 from dpsynth.graphical.model import GraphicalModel
@@ -64,9 +65,15 @@ class _TimedNoise:
 
 @contextmanager
 def _counting_timed() -> Iterator[_Stopwatch]:
-    """Times every count of a marginal on any sensitive table while it is entered."""
+    """Times every count of marginals on any sensitive table while it is entered; each one is a call."""
     watch = _Stopwatch()
-    with patch.object(SensitiveTable, "_marginal", watch.wrap(SensitiveTable._marginal)):
+    timed = watch.wrap(SensitiveTable._marginals)
+
+    def counted(table: SensitiveTable, cliques: Sequence[Clique]) -> dict[Clique, NDArray[np.int64]]:
+        watch.calls += len(cliques) - 1
+        return timed(table, cliques)
+
+    with patch.object(SensitiveTable, "_marginals", counted):
         yield watch
 
 
@@ -77,7 +84,7 @@ class FitResult:
     Attributes:
         seconds: wall seconds of the fit, sampling left out.
         cpu_seconds: processor seconds of the fit.
-        counting_seconds: of these, in SensitiveTable._marginal.
+        counting_seconds: of these, in SensitiveTable._marginals.
         noise_seconds: of these, in the noise samplers.
         marginals_counted: how many marginals were counted (the curator keeps what it counted).
         model_cells: cells of the fitted junction tree.

@@ -6,9 +6,11 @@ what was left out, why, and how to get it; with DPSYNTH_REQUIRE_ALL=1 the omissi
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -42,6 +44,26 @@ def chromium_path() -> str:
     found = find_browser()
     assert found is not None, "mark the test needs_browser"
     return found
+
+
+@pytest.fixture(scope="session")
+def engine_python() -> Path:
+    """Interpreter of the real smartnoise environment: built by the program itself, once on a machine."""
+    from dpsynth.core.errors import Conflict, PolicyRefusal
+    from dpsynth.engines.build import add_engine
+    from dpsynth.engines.catalog import kind_of
+    from dpsynth.engines.store import engine_of
+
+    pins = hashlib.sha256(kind_of("smartnoise").pins.read_bytes()).hexdigest()
+    home = Path(__file__).parents[1] / ".engines" / pins[:16]
+    try:
+        return engine_of(home, "smartnoise").python
+    except PolicyRefusal:
+        home.mkdir(parents=True, exist_ok=True)
+    try:
+        return add_engine(home, "smartnoise", print).python
+    except Conflict:  # another process of this run built it meanwhile
+        return engine_of(home, "smartnoise").python
 
 
 def pytest_configure(config: pytest.Config) -> None:

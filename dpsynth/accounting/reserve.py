@@ -6,12 +6,17 @@ import math
 from decimal import Decimal
 from fractions import Fraction
 
-from dpsynth.accounting.cost import Cost
+from dpsynth.accounting.cost import Cost, cost_of
 from dpsynth.accounting.curves import NANO, zcdp_curve
+from dpsynth.accounting.events import Entrusted
 from dpsynth.accounting.gaussian_dp import discrete_gaussian_mu2
+from dpsynth.accounting.numbers import atto_down, parse_decimal
 from dpsynth.accounting.statement import state
+from dpsynth.core.errors import BadInput
 
-__all__ = ["marginal_cost"]
+__all__ = ["entrusted_cost", "entrusted_event", "marginal_cost"]
+
+_MOST_EPSILON = 1000
 
 # pi, rounded up: a choice of zCDP cost rho needs mu^2 <= pi rho, with equality as epsilon tends to 0.
 _PI_UP = Fraction(355, 113)
@@ -48,3 +53,24 @@ def _counts_mu2(rho_nano: int) -> int | None:
     if rho_nano <= 0:
         return 0
     return discrete_gaussian_mu2(math.sqrt(0.5 * NANO / rho_nano) * (1 - 1e-12))
+
+
+def entrusted_event(epsilon: str, delta: str) -> Entrusted:
+    """The event of a library that is given rows and declares this budget, exact decimals; delta may be 0.
+
+    Raises BadInput for anything that is no such budget.
+    """
+    wanted = parse_decimal(epsilon, "epsilon")
+    if wanted > _MOST_EPSILON:
+        raise BadInput(f"An epsilon of {epsilon} promises nothing", allowed=f"at most {_MOST_EPSILON}")
+    atto_down(delta)  # refuses what is no probability
+    return Entrusted(wanted, Decimal(delta))
+
+
+def entrusted_cost(epsilon: str, delta: str) -> Cost:
+    """Cost of the whole budget of an entrusted library: randomized response, and delta as mass beside it.
+
+    The curve of pure epsilon lies far above that of a marginal mechanism stated at the same epsilon, because
+    the declaration promises nothing better: caps must be as large.
+    """
+    return cost_of(entrusted_event(epsilon, delta))

@@ -19,7 +19,13 @@ __all__ = ["AuditReport", "report_sha256"]
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "https://in-toto.io/attestation/test-result/v0.1"
-_PUBLIC_RESULT = {"pass": "PASSED", "warn": "WARNED", "inconclusive": "WARNED", "fail": "FAILED"}
+_PUBLIC_RESULT = {
+    "pass": "PASSED",
+    "warn": "WARNED",
+    "inconclusive": "WARNED",
+    "not_tested": "WARNED",
+    "fail": "FAILED",
+}
 
 
 @dataclass(frozen=True, repr=False)
@@ -63,7 +69,7 @@ class AuditReport:
         """In-toto statement over the audited files: mechanism evidence only, nothing from people's rows.
 
         It says that release attacks were run, not how they ended: even that would be one unpaid bit for
-        each. An inconclusive test is listed as a warning, never as passed.
+        each. An inconclusive test, or one that was not made, is listed as a warning, never as passed.
         """
         public = self.of_class("A")
         states = {result.id: _PUBLIC_RESULT[result.outcome] for result in public}

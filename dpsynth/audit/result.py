@@ -13,7 +13,7 @@ from dpsynth.accounting.curves import NANO, zcdp_curve
 
 __all__ = ["CheckResult", "Claim", "EvidenceClass", "Outcome"]
 
-Outcome = Literal["pass", "warn", "inconclusive", "fail"]
+Outcome = Literal["pass", "warn", "inconclusive", "not_tested", "fail"]
 EvidenceClass = Literal["A", "B"]
 """A: computed on surrogate rows only, may be published. B: computed on rows of people, review room only."""
 
@@ -49,7 +49,7 @@ class CheckResult:
         name: name for people.
         question: what was asked, in plain words.
         evidence: class A or B.
-        outcome: pass, warn, inconclusive or fail.
+        outcome: pass, warn, inconclusive, not_tested (it could not be asked at all) or fail.
         plain: the result in one plain sentence. Of class B it holds no number, so that it may stand in a
             dossier outside the review room.
         estimate, low, high: the statistic with its interval.

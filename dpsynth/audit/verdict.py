@@ -56,8 +56,8 @@ def holm_rejected(results: Sequence[CheckResult], alpha: float) -> set[int]:
 def judge(results: Sequence[CheckResult], plan: AuditPlan) -> Verdict:
     """Weigh all results; the gravest reason decides, every reason is listed.
 
-    A test that the plan names and that has no result counts as inconclusive. A warning that rests on a
-    p-value counts only if it survives Holm's correction over the tests decided by p-values.
+    A test that the plan names and that has no result, or was not made, counts as inconclusive. A warning
+    that rests on a p-value counts only if it survives Holm's correction over the tests decided by p-values.
 
     Args:
         results: what the checks found.
@@ -67,7 +67,7 @@ def judge(results: Sequence[CheckResult], plan: AuditPlan) -> Verdict:
     warned = [r for at, r in enumerate(results) if r.outcome == "warn" and (not r.holm or at in rejected)]
     blocked = [r for r in results if r.outcome == "fail" and r.evidence == "A"]
     stopped = [r for r in results if r.outcome == "fail" and r.evidence == "B"]
-    unclear = [r for r in results if r.outcome == "inconclusive"]
+    unclear = [r for r in results if r.outcome in ("inconclusive", "not_tested")]
     missing = [test for test in plan.tests if test not in {r.id for r in results}]
     why = [f"{r.id} {r.name}: {r.plain}" for r in (*blocked, *stopped, *unclear, *warned)]
     why += [f"{test}: there is no result." for test in missing]

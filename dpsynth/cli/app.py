@@ -13,10 +13,12 @@ from dpsynth.cli import (
     datasets,
     decisions,
     demo,
+    engines,
     ledger,
     people,
     policies,
     requests,
+    sample,
     verify,
     worker,
 )
@@ -29,7 +31,7 @@ app = typer.Typer(
     name="dpsynth",
     help="Release synthetic copies of sensitive tables: paid for, attacked, approved and signed.",
     epilog="Exit codes: 0 ok, 1 unexpected, 2 bad input, 3 refused by policy, 4 budget, 5 integrity, "
-    "6 conflict, 7 blocked by audit.",
+    "6 conflict, 7 blocked by audit, 8 entrusted engine.",
     add_completion=False,
     pretty_exceptions_enable=False,
     invoke_without_command=True,
@@ -41,12 +43,14 @@ app.add_typer(ledger.app, name="ledger")
 app.add_typer(people.app, name="people")
 app.add_typer(budgets.app, name="budget")
 app.add_typer(database_commands.app, name="db")
+app.add_typer(engines.app, name="engine")
 app.command("demo")(demo.demo)
 app.command("run")(worker.run)
 app.command("audit")(decisions.audit)
 app.command("approve")(decisions.approve)
 app.command("reject")(decisions.reject)
 app.command("publish")(decisions.publish)
+app.command("sample")(sample.sample)
 app.command("verify")(verify.verify)
 
 

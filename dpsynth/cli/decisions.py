@@ -36,6 +36,7 @@ def _dossier_lines(dossier: Dossier) -> list[str]:
         f"recipients {body['request']['recipients']}",
         "checks",
         *checks,
+        *(f"model      {words}" for words in [body.get("model", {}).get("plain", "")] if words),
         "you must tick",
         *(f"  --tick {number}  {words}" for number, words in enumerate(body["must_tick"], start=1)),
         f"dossier    {dossier.sha256}",

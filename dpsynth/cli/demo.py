@@ -52,8 +52,8 @@ def demo(
     dataset = _register(narrator, here, platform, governed)
     with _advice_when_spent(here):
         view = _submit(narrator, platform, dataset, synthesizer, epsilon)
-    with StageBars(on_stderr=as_json) as bars:
-        view = walk.follow(platform, here.state, view.id, bars.enter, here.environment)
+    with _word_when_stopped(platform, view), StageBars(on_stderr=as_json) as bars:
+        view = walk.follow(platform, here.state, view.id, bars.enter, here.environment, bars.tell)
     dossier = walk.require_publishable(platform, view)
     bundle = _release(narrator, platform, dossier)
     document, lines = _ending(here, platform, view, dossier, bundle)
@@ -103,6 +103,17 @@ def _advice_when_spent(here: Session) -> Iterator[None]:
             remedy="use a release that is published already (that is free), ask for a "
             f"smaller --epsilon, or start a fresh ledger with --state DIR: {here.state} never forgets",
         ) from error
+
+
+@contextmanager
+def _word_when_stopped(platform: Platform, view: RequestView) -> Iterator[None]:
+    """After Ctrl-C: where the ledger stands. The worker has put it right before this is printed."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        now = platform.request(walk.REQUESTER, view.id)
+        typer.echo(plain(f"stopped. {now.id}: {now.state}. {now.message}"), err=True)
+        raise
 
 
 def _release(narrator: _Narrator, platform: Platform, dossier: Dossier) -> Path:

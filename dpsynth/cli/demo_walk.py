@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from dpsynth.core.errors import AuditBlocked, DpsynthError
 
 if TYPE_CHECKING:
+    from dpsynth.core.curator import Progress
     from dpsynth.service import Dossier, Platform, RequestView
 
 __all__ = [
@@ -63,23 +66,26 @@ def follow(
     request_id: str,
     on_stage: Callable[[str], None],
     environment: Mapping[str, str] | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
 ) -> RequestView:
     """Start workers, each a process of its own, until the request has run; report each stage as it is seen.
 
     A worker takes the oldest request of the queue, so one that an earlier demo left behind runs first.
+    ``on_progress`` gets the rounds of the fit, straight from the worker and from nowhere else.
     ``environment`` names the worker's database and sinks; an address may hold a password, so it is no word
     of the command.
     Raises RunFailed when a worker ends with an error or the run fails.
     """
-    with tempfile.TemporaryFile() as complaints:
-        worker = _start_worker(state, complaints, environment or {})
+    with tempfile.TemporaryFile() as complaints, _Rounds() as rounds:
+        worker = _start_worker(state, complaints, environment or {}, rounds.write_end)
         try:
             while (view := platform.request(REQUESTER, request_id)).state in {"queued", "running"}:
                 on_stage(view.stage)
+                rounds.pass_on(on_progress)
                 if worker.poll() is not None:
                     _require_success(worker, complaints)
                     if view.state == "queued":
-                        worker = _start_worker(state, complaints, environment or {})
+                        worker = _start_worker(state, complaints, environment or {}, rounds.write_end)
                 time.sleep(_POLL_SECONDS)
             worker.wait()
         except BaseException:
@@ -93,8 +99,36 @@ def follow(
     return view
 
 
+class _Rounds:
+    """A pipe through which workers tell how far their fits are."""
+
+    def __init__(self) -> None:
+        self._read_end, self.write_end = os.pipe()
+        os.set_blocking(self._read_end, False)
+        self._rest = b""
+
+    def __enter__(self) -> _Rounds:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._read_end)
+        os.close(self.write_end)
+
+    def pass_on(self, on_progress: Callable[[Progress], None] | None) -> None:
+        """The newest round that a worker told since the last call, if there is one."""
+        from dpsynth.core.curator import Progress
+
+        with suppress(BlockingIOError):
+            while part := os.read(self._read_end, 65536):
+                self._rest += part
+        *lines, self._rest = self._rest.split(b"\n")
+        if lines and on_progress is not None:
+            with suppress(ValueError, TypeError):  # a line that was cut short because nobody read in time
+                on_progress(Progress(**json.loads(lines[-1])))
+
+
 def _start_worker(
-    state: Path, complaints: IO[bytes], environment: Mapping[str, str]
+    state: Path, complaints: IO[bytes], environment: Mapping[str, str], progress_to: int
 ) -> subprocess.Popen[bytes]:
     command = [
         sys.executable,
@@ -106,9 +140,15 @@ def _start_worker(
         "--once",
         "--worker",
         "demo",
+        "--progress-to",
+        str(progress_to),
     ]
     return subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=complaints, env={**os.environ, **environment}
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=complaints,
+        env={**os.environ, **environment},
+        pass_fds=(progress_to,),
     )
 
 

@@ -33,6 +33,8 @@ def _summary(policy: Policy, sha256: str) -> list[str]:
         f"protects   each {unit.kind} of {unit.id_space}, at most {unit.max_rows_per_unit} row(s) each",
         f"budget     {_cap(budget.per_release)} a release, {_cap(budget.lifetime)} for life",
         f"columns    {len(kept)} kept ({', '.join(kept)}), {len(policy.columns) - len(kept)} dropped",
+        *(f"structure  {rule.text()}" for rule in policy.structure.impossible),
+        *(f"structure  {rule.column} follows from {rule.by}" for rule in policy.structure.determined),
         f"approval   {policy.approval.approvers} people: {', '.join(policy.approval.roles)}",
         "The policy is valid.",
     ]

@@ -11,7 +11,16 @@ from numpy.typing import NDArray
 
 from dpsynth.core.domain import Clique, Domain
 
-__all__ = ["Candidate", "Curator", "FittedModel", "NoisyMarginal", "Plan", "Progress", "Synthesizer"]
+__all__ = [
+    "Candidate",
+    "Curator",
+    "Entrustment",
+    "FittedModel",
+    "NoisyMarginal",
+    "Plan",
+    "Progress",
+    "Synthesizer",
+]
 
 from dpsynth.core.table import SyntheticTable
 
@@ -62,6 +71,27 @@ class Progress:
     model_cells: int
 
 
+@dataclass(frozen=True)
+class Entrustment:
+    """A library that is to be given rows, and the whole budget that it declares to spend on them.
+
+    Attributes:
+        engine: the environment that it runs in.
+        library, version: what the guarantee relies on.
+        method: its synthesizer.
+        epsilon, delta: what it declares, exact decimals; delta may be ``0``.
+        faults: what is known to be wrong with its claim, one sentence each.
+    """
+
+    engine: str
+    library: str
+    version: str
+    method: str
+    epsilon: str
+    delta: str
+    faults: tuple[str, ...] = ()
+
+
 class Curator(Protocol):
     """Holds the rows and answers only in noise. Every call is charged before the rows are touched.
 
@@ -91,6 +121,14 @@ class Curator(Protocol):
     ) -> int:
         """Index of a worst-fitted candidate by noisy max. Costs rho = epsilon^2 / 8."""
 
+    def entrust(self, trust: Entrustment, rows: int) -> SyntheticTable:
+        """Have a library that insists on rows make ``rows`` synthetic ones, apart from everything.
+
+        Its whole declared (epsilon, delta) is charged before it is given anything. Only the library that
+        the plan of this run names is ever given rows: PolicyRefusal otherwise. EngineFailure where it
+        fails or its answer is not ``rows`` rows of the public domain; the charge stays.
+        """
+
     def tell(self, progress: Progress) -> None:
         """Pass on how far the fit is, for people who wait. Costs nothing and answers nothing."""
 
@@ -108,6 +146,8 @@ class Plan:
         choices_nano: the most of ``rho_nano`` that goes into private choices; None if that is not known.
         least_spent: fraction of ``rho_nano`` that the run is promised to use at least (0..1).
         why_less: the reason when ``least_spent`` is below 0.99, else empty.
+        entrusted: the library that is given rows and the budget it declares; None for a synthesizer that
+            asks the curator. ``rho_nano`` is then the smallest line above the curve of that budget.
     """
 
     synthesizer: str
@@ -118,6 +158,7 @@ class Plan:
     choices_nano: int | None = None
     least_spent: float = 0.99
     why_less: str = ""
+    entrusted: Entrustment | None = None
 
 
 class FittedModel(Protocol):

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from math import prod
 from typing import Literal
 
-__all__ = ["Clique", "Column", "Determined", "Domain", "Impossible", "clique"]
+__all__ = ["Clique", "Column", "Determined", "Domain", "Impossible", "WithinBin", "clique"]
 
 Clique = tuple[str, ...]
 """A set of column names, written in domain order."""
 
 Kind = Literal["categorical", "integer", "real"]
+
+WithinBin = Literal["uniform", "left", "midpoint", "log_uniform"]
+"""Where in its bin a released number lies; dpsynth.publish.rows states each rule."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class Column:
             categorical. Bin i holds [edges[i], edges[i+1]); the last bin is closed on the right.
         decimals: digits after the point of a released real value (0 for integer).
         has_missing: numeric only: one further, last code stands for a missing value.
+        within_bin: numeric only: where in its bin a released number lies.
     """
 
     name: str
@@ -35,6 +39,7 @@ class Column:
     edges: tuple[str, ...] = ()
     decimals: int = 0
     has_missing: bool = False
+    within_bin: WithinBin = "uniform"
 
     @property
     def size(self) -> int:
@@ -84,11 +89,19 @@ class Determined:
 
 @dataclass(frozen=True)
 class Domain:
-    """An ordered tuple of columns and what is publicly known of them; the shape of the encoded table."""
+    """An ordered tuple of columns and what is publicly known of them; the shape of the encoded table.
+
+    Attributes:
+        columns: the columns, in public order.
+        impossible: public structural zeros.
+        determined: public deterministic relations, at most one for a column.
+        weights: public importance of each column, in order of ``columns``; empty: all 1.
+    """
 
     columns: tuple[Column, ...]
     impossible: tuple[Impossible, ...] = ()
     determined: tuple[Determined, ...] = ()
+    weights: tuple[float, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -122,6 +135,18 @@ class Domain:
         if unknown:
             raise KeyError(sorted(unknown)[0])
         return tuple(name for name in self.names if name in wanted)
+
+    def weight(self, names: Iterable[str]) -> float:
+        """Public importance of the marginal over ``names``: the mean weight of its columns.
+
+        The mean, not the product: a marginal of three columns stays comparable with one of two, and no
+        marginal weighs more than its heaviest column. 1 where the policy states no weights.
+        """
+        chosen = self.clique(names)
+        if not self.weights or not chosen:
+            return 1.0
+        by_name = dict(zip(self.names, self.weights, strict=True))
+        return sum(by_name[name] for name in chosen) / len(chosen)
 
 
 def clique(*names: str) -> Clique:

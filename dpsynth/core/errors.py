@@ -11,6 +11,7 @@ __all__ = [
     "BudgetExceeded",
     "Conflict",
     "DpsynthError",
+    "EngineFailure",
     "IntegrityError",
     "PolicyRefusal",
 ]
@@ -85,3 +86,13 @@ class AuditBlocked(DpsynthError):
 
     exit_code = 7
     kind = "blocked_by_audit"
+
+
+class EngineFailure(DpsynthError):
+    """A library that was entrusted with rows, or its environment, failed (exit 8).
+
+    The text says what kind of failure it was and never what the library printed: that may hold rows.
+    """
+
+    exit_code = 8
+    kind = "engine"

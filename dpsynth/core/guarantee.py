@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from dpsynth.core.curator import Entrustment
 from dpsynth.core.unit import PrivacyUnit
 
 __all__ = ["Guarantee"]
@@ -23,6 +24,7 @@ class Guarantee:
         unit: the privacy unit and neighbouring relation.
         accountant: how epsilon was computed from the events.
         assumptions: what must hold for the promise to hold.
+        relies_on: the library that was given rows; ``epsilon`` and ``delta`` are then its own word.
     """
 
     rho_nano: int
@@ -33,6 +35,7 @@ class Guarantee:
     unit: PrivacyUnit
     accountant: str
     assumptions: tuple[str, ...]
+    relies_on: Entrustment | None = None
 
     def as_json(self) -> dict[str, Any]:
         """JSON value with tuples as lists."""

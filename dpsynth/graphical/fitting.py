@@ -38,7 +38,7 @@ def fit(
     """The model that best explains noisy marginals; pure post-processing.
 
     Args:
-        domain: public domain; columns without a measurement come out uniform.
+        domain: public domain; columns without a measurement come out uniform, its impossible cells empty.
         measured: answers of a curator, over any cliques, in any order, repeats allowed.
         warm: an earlier model of the same domain, whose potentials are the starting point.
         iterations: most calibrations of the tree, >= 1.
@@ -48,7 +48,8 @@ def fit(
     targets = list(merge(layout, measured).values())
     total = estimate_total(targets)
     groups = group_targets([target for target in targets if target.ids])
-    problem = _Problem(layout, junction_tree(layout.sizes, groups), groups, total)
+    tree = junction_tree(layout.sizes, [*groups, *layout.zeros])
+    problem = _Problem(layout, tree, groups, total)
     start = problem.start(warm.potentials if warm is not None else {})
     stride = warm.stride if warm is not None else 0.0
     # A probing step may leave what floats can hold; its loss is then not a number and the step is refused.
@@ -84,7 +85,7 @@ class _Problem:
 
     def evaluate(self, potentials: Potentials) -> _Point:
         """Loss and its gradient with respect to the marginal probabilities."""
-        beliefs = calibrate(self.tree, self.layout.sizes, potentials)
+        beliefs = calibrate(self.tree, self.layout.sizes, potentials, self.layout.zeros)
         loss, gradient = 0.0, {}
         for ids, targets in self.groups.items():
             counts = Factor(ids, beliefs.marginal(ids) * self.total)

@@ -84,19 +84,25 @@ class BeliefTree:
         return self.tree.separators[child]
 
 
-def calibrate(tree: JunctionTree, sizes: Sequence[int], potentials: Mapping[Ids, Array]) -> BeliefTree:
+def calibrate(
+    tree: JunctionTree,
+    sizes: Sequence[int],
+    potentials: Mapping[Ids, Array],
+    zeros: Mapping[Ids, Array] | None = None,
+) -> BeliefTree:
     """Belief propagation: marginals of every clique of the distribution exp(sum of potentials) / Z.
 
     Args:
         tree: a junction tree; each key of ``potentials`` must lie inside one of its cliques.
         sizes: number of codes by column id.
         potentials: log-potentials, axes in ascending id; any finite values.
+        zeros: further log-potentials, of 0 and -inf: cells that cannot be; inside the tree's cliques too.
 
     Beliefs that cannot be represented come out as non-finite numbers; callers check.
     """
     beliefs = [np.zeros([sizes[column] for column in clique]) for clique in tree.cliques]
     with np.errstate(all="ignore"):
-        for ids, values in potentials.items():
+        for ids, values in (*potentials.items(), *(zeros or {}).items()):
             node = tree.home(ids)
             beliefs[node] += expand(values, ids, tree.cliques[node])
         for belief in beliefs:

@@ -37,6 +37,17 @@ class Layout:
     def _number(self) -> dict[str, int]:
         return {name: number for number, name in enumerate(self.names)}
 
+    @cached_property
+    def zeros(self) -> dict[Ids, Array]:
+        """Log-potentials of what is publicly impossible: 0 where a cell may be, -inf where it cannot."""
+        found: dict[Ids, Array] = {}
+        for rule in self.domain.impossible:
+            flat = np.zeros(self.domain.size(rule.clique))
+            flat[list(rule.cells)] = -np.inf
+            ids = self.ids(rule.clique)
+            found[ids] = found.get(ids, 0.0) + self.inward(flat, rule.clique)
+        return found
+
     def ids(self, clique: Clique) -> Ids:
         """Ascending ids of a clique's columns. Raises KeyError on an unknown name."""
         return tuple(sorted(self._number[name] for name in clique))

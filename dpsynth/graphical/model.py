@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -12,9 +13,22 @@ from dpsynth.core.table import SyntheticTable
 from dpsynth.graphical.factor import Array, Ids
 from dpsynth.graphical.inference import BeliefTree
 from dpsynth.graphical.layout import Layout
+from dpsynth.graphical.measurements import Target
+from dpsynth.graphical.records import posterior_rows
 from dpsynth.graphical.sampling import sample_codes
+from dpsynth.graphical.stack import Rows
+from dpsynth.graphical.thinning import thinned
 
 __all__ = ["GraphicalModel"]
+
+_POOL = 8
+"""Rows drawn for each row kept."""
+
+_MOST_POOLED = 2_000_000
+"""Above this many drawn rows sampling error is small and the table is drawn at once."""
+
+_SETTLING_SWEEPS = 3
+_LOG_ZERO = -1e9
 
 
 @dataclass(frozen=True)
@@ -28,6 +42,7 @@ class GraphicalModel:
         total: estimated number of rows, >= 1.
         loss: half the sum of squared errors, each divided by its noise variance, at the fit.
         stride: length of the fit's last step, in safe first steps; where a warm start goes on.
+        beyond: noisy counts that the tree has no room for; rows honour them, ``marginal`` does not.
     """
 
     layout: Layout
@@ -36,6 +51,7 @@ class GraphicalModel:
     total: float
     loss: float
     stride: float = 0.0
+    beyond: tuple[Target, ...] = ()
 
     @property
     def cells(self) -> int:
@@ -48,9 +64,33 @@ class GraphicalModel:
         return self.layout.outward(self.beliefs.marginal(ids) * self.total, clique)
 
     def sample(self, rows: int, rng: np.random.Generator) -> SyntheticTable:
-        """Draw ``rows`` synthetic rows (``rows`` >= 0) from the model alone."""
+        """``rows`` synthetic rows (``rows`` >= 0): a pool is drawn and thinned to its own marginals."""
+        drawn = thinned(self._pool(rows, rng), rows, self._sizes, rng)
+        domain = self.layout.domain
+        codes = {name: drawn[:, self.layout.ids((name,))[0]].astype(np.int64) for name in domain.names}
+        return SyntheticTable(domain, codes)
+
+    def _pool(self, rows: int, rng: np.random.Generator) -> Rows:
+        """At least ``rows`` rows of the model, and of what it was told beyond its tree."""
+        times = _POOL if 0 < rows * _POOL <= _MOST_POOLED else 1
+        if not self.beyond:
+            return self._draw(rows * times, rng)
+        potentials = dict(self.potentials)
+        for ids, values in self.layout.zeros.items():
+            potentials[ids] = potentials.get(ids, 0.0) + np.maximum(values, _LOG_ZERO)
+        start = self._draw(rows, rng)
+        sweeps = posterior_rows(start, self._sizes, potentials, self.beyond, self.total, rng)
+        kept = islice(sweeps, _SETTLING_SWEEPS, _SETTLING_SWEEPS + times)
+        return np.concatenate([swept.copy() for swept in kept])
+
+    def _draw(self, rows: int, rng: np.random.Generator) -> Rows:
         codes = sample_codes(self.beliefs, rows, rng)
-        names = self.layout.domain.names
-        return SyntheticTable(
-            self.layout.domain, {name: codes[self.layout.ids((name,))[0]] for name in names}
-        )
+        return np.column_stack([codes[column].astype(np.int32) for column in range(len(self._sizes))])
+
+    @property
+    def _sizes(self) -> list[int]:
+        """Number of codes by column id; hidden columns, which no domain has, come last."""
+        lengths: dict[int, int] = {}
+        for clique, belief in zip(self.beliefs.tree.cliques, self.beliefs.beliefs, strict=True):
+            lengths.update(zip(clique, belief.shape, strict=True))
+        return [lengths[column] for column in range(len(lengths))]

@@ -46,6 +46,7 @@ _JUDGES: dict[str, tuple[Judge, str]] = {
     "bounds": (_bounds, "range let through"),
     "bins": (_bins, "how finely values are told apart"),
     "decimals": (more_is_looser, "digits released"),
+    "within_bin": (changed, "where in its bin a number lies"),
 }
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from dpsynth.core.domain import Column
+from dpsynth.core.domain import Column, WithinBin
 from dpsynth.policy.fields import Bound, Broken, Category, ColumnName, Part, Text
 from dpsynth.policy.places import Problem, quote
 from dpsynth.policy.scalars import BOUND, exact, folded
@@ -37,7 +37,11 @@ class ColumnSpec(Part):
         out_of_domain: where other values go: a listed value (categorical) or ``clamp`` (numeric).
         missing: where missing values go: a listed value, or for numbers a value within the bounds or
             ``category``, a code of its own.
+        within_bin: where in its bin a released number lies: ``uniform`` (anywhere), ``left`` (its first
+            number), ``midpoint``, or ``log_uniform`` (small numbers more often; positive bins only).
     """
+
+    silent: ClassVar[tuple[str, ...]] = ("within_bin",)
 
     name: ColumnName
     role: Literal["identifier", "quasi_identifier", "sensitive", "other"]
@@ -50,6 +54,7 @@ class ColumnSpec(Part):
     domain_source: Text | None = None
     out_of_domain: str | None = None
     missing: str | None = None
+    within_bin: WithinBin = "uniform"
 
     @model_validator(mode="after")
     def _rules(self) -> ColumnSpec:
@@ -73,10 +78,13 @@ class ColumnSpec(Part):
             edges=self.bins,
             decimals=self.decimals or 0,
             has_missing=self.missing == "category",
+            within_bin=self.within_bin,
         )
 
 
 def _problems(spec: ColumnSpec) -> Iterator[Problem]:
+    if "within_bin" in spec.model_fields_set and not (spec.kept and spec.type in ("integer", "real")):
+        yield Problem(("within_bin",), "belongs to a kept numeric column", "delete it, or change the type")
     if spec.kept and spec.role == "identifier":
         yield Problem(("action",), "an identifier cannot be kept", "write action: drop")
     elif spec.kept and spec.type == "string":
@@ -155,6 +163,18 @@ def _edges(spec: ColumnSpec) -> Iterator[Problem]:
         if not _on_grid(edge, spec):
             # A bin must hold a value that can be released, and its left edge is one.
             yield Problem(("bins", index), f"{quote(edge)} has too many digits", _grid_remedy(spec))
+    yield from _log_bins(spec)
+
+
+def _log_bins(spec: ColumnSpec) -> Iterator[Problem]:
+    """A logarithm needs positive numbers; a bin that holds a single number needs no rule."""
+    step = exact("1").scaleb(-(spec.decimals or 0))
+    for index, (left, right) in enumerate(pairwise(spec.bins), start=1):
+        alone = index < len(spec.bins) - 1 and exact(right) - exact(left) == step
+        if spec.within_bin == "log_uniform" and exact(left) <= 0 and not alone:
+            what = f"log_uniform does not go with the bin from {quote(left)} to {quote(right)}"
+            yield Problem(("within_bin",), what, "write uniform, or give zero and below bins of one number")
+            return
 
 
 def _missing_number(spec: ColumnSpec) -> Iterator[Problem]:

@@ -24,6 +24,8 @@ from dpsynth.policy.change import (
 from dpsynth.policy.columndiff import column_changes
 from dpsynth.policy.fields import Part
 from dpsynth.policy.model import Budget, Policy, Synthesis
+from dpsynth.policy.structure import Structure
+from dpsynth.policy.structurediff import structure_changes, weight_changes
 
 __all__ = ["Change", "Effect", "diff_policies"]
 
@@ -78,9 +80,12 @@ def _parts(prefix: str, old: Part, new: Part, compiled: Compiled | None) -> Iter
             yield from column_changes(before, after)
         elif isinstance(old, Budget) and isinstance(new, Budget) and name in CAPS:
             yield from cap_changes(name, old, new, compiled)
+        elif isinstance(before, Structure):
+            yield from structure_changes(before, after)
         elif isinstance(before, Synthesis):
             yield from _allowed(before, after)
-            rest = after.model_copy(update={"allowed": before.allowed})
+            yield from weight_changes(before.weights, after.weights)
+            rest = after.model_copy(update={"allowed": before.allowed, "weights": before.weights})
             yield from _parts(f"{key}.", before, rest, compiled)
         elif isinstance(before, Part):
             yield from _parts(f"{key}.", before, after, compiled)
@@ -98,7 +103,8 @@ def _allowed(old: Synthesis, new: Synthesis) -> Iterator[Change]:
         if name not in after:
             yield change(key, before[name], None, "TIGHTER", "no longer allowed")
         elif name not in before:
-            yield change(key, None, after[name], "LOOSER", "newly allowed")
+            rows = ": a library that is given the rows" if ":" in name else ""
+            yield change(key, None, after[name], "LOOSER", f"newly allowed{rows}")
         elif before[name] != after[name]:
             yield change(
                 key, before[name], after[name], _versions(before[name], after[name]), "oldest version"

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable
-from typing import Annotated
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Annotated, Any, ClassVar, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 
 from dpsynth.policy.places import Problem, quote
 from dpsynth.policy.scalars import BOUND, POSITIVE, exact, formula_start, hidden_character
@@ -20,6 +29,8 @@ __all__ = [
     "Count",
     "Delta",
     "Fraction",
+    "FrozenMap",
+    "Item",
     "Line",
     "Never",
     "Part",
@@ -27,12 +38,15 @@ __all__ = [
     "ProbabilityOrZero",
     "Sha256",
     "Slug",
+    "SynthesizerName",
     "Text",
     "Version",
+    "Weight",
     "broken",
 ]
 
 _SLUG = r"^[a-z0-9][a-z0-9-]{1,62}$"
+_SYNTHESIZER = r"^[a-z0-9][a-z0-9-]{1,62}(:[a-z0-9][a-z0-9-]{0,62})?$"
 _SHA = r"^[0-9a-f]{64}$"
 _VERSION = r"^(0|[1-9][0-9]{0,5})(\.(0|[1-9][0-9]{0,5})){0,3}$"
 
@@ -40,6 +54,8 @@ PATTERN_REMEDY = {
     POSITIVE: 'write an exact decimal in quotes, such as "0.5" or "1e-6"; no sign, NaN or infinity',
     BOUND: 'write an exact decimal in quotes, such as "-3" or "0.25"; no exponent, NaN or infinity',
     _SLUG: "use 2 to 63 lower-case letters, digits and hyphens, starting with a letter or digit",
+    _SYNTHESIZER: "write a name such as aim, or engine:method such as smartnoise:mst, in lower-case letters, "
+    "digits and hyphens",
     _SHA: "write 64 lower-case hexadecimal digits in quotes",
     _VERSION: 'write a version in quotes, such as "0.1.0"',
 }
@@ -60,9 +76,24 @@ def broken(what: str, remedy: str) -> Broken:
 
 
 class Part(BaseModel):
-    """Base of every part of a policy: immutable, strict, no unknown keys."""
+    """Base of every part of a policy: immutable, strict, no unknown keys.
+
+    ``silent`` names fields that are not dumped where they are at their default: a field that later versions
+    of this program added must not change the digest of a policy that does not state it.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    silent: ClassVar[tuple[str, ...]] = ()
+
+    @model_serializer(mode="wrap")
+    def _without_silent(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        dumped: dict[str, Any] = handler(self)
+        for name in self.silent:
+            default = type(self).model_fields[name].get_default(call_default_factory=True)
+            if getattr(self, name) == default:
+                dumped.pop(name, None)
+        return dumped
 
 
 def _between(high: str) -> Callable[[str], str]:
@@ -86,6 +117,16 @@ def _up_to_one(text: str) -> str:
     if exact(text) > 1:
         raise broken(f"{quote(text)} is not a probability", "write a probability from 0 to 1")
     return text
+
+
+def _weight(text: str) -> str:
+    if not exact("0.1") <= exact(text) <= 10:
+        raise broken(f"{quote(text)} is out of range", 'write a weight from "0.1" to "10"; unstated means 1')
+    return text
+
+
+def _frozen(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    return MappingProxyType(dict(value))
 
 
 def _never(value: bool) -> bool:
@@ -149,9 +190,23 @@ Never = Annotated[bool, AfterValidator(_never), Field(json_schema_extra={"const"
 """A truth value that must be stated, and must be false. (A literal False would take 0 as well.)"""
 
 Slug = Annotated[str, Field(pattern=_SLUG)]
+SynthesizerName = Annotated[str, Field(pattern=_SYNTHESIZER)]
+"""A synthesizer behind the curator, or ``engine:method`` of a library that is entrusted with rows."""
+
 Sha256 = Annotated[str, Field(pattern=_SHA)]
 Version = Annotated[str, Field(pattern=_VERSION)]
 Line = Annotated[str, Field(min_length=1, max_length=300), AfterValidator(_one_line)]
 Text = Annotated[str, Field(min_length=1, max_length=4000), AfterValidator(_readable)]
 Category = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_cell)]
 ColumnName = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_cell)]
+
+Item = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_one_line)]
+"""What a condition says of a column: a category, or a range of a number."""
+
+Weight = Annotated[str, Field(pattern=POSITIVE), AfterValidator(_weight)]
+"""Exact decimal in [0.1, 10], as written."""
+
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
+FrozenMap = Annotated[Mapping[_Key, _Value], AfterValidator(_frozen), PlainSerializer(dict)]
+"""A mapping that cannot be changed once it is checked."""

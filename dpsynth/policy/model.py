@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
 
-from dpsynth.core.domain import Domain
+from dpsynth.core.domain import Column, Domain
 from dpsynth.core.unit import Adjacency, PrivacyUnit
 from dpsynth.policy.columns import ColumnSpec
+from dpsynth.policy.facts import MAX_TOGETHER_CELLS, domain_of, structure_problems
 from dpsynth.policy.fields import (
     Broken,
+    ColumnName,
     Count,
     Delta,
     Fraction,
+    FrozenMap,
     Line,
     Never,
     Part,
@@ -22,8 +25,10 @@ from dpsynth.policy.fields import (
     ProbabilityOrZero,
     Sha256,
     Slug,
+    SynthesizerName,
     Text,
     Version,
+    Weight,
 )
 from dpsynth.policy.places import Problem
 from dpsynth.policy.rules import (
@@ -37,7 +42,9 @@ from dpsynth.policy.rules import (
     refresh_problems,
     repeated,
     unit_problems,
+    weight_problems,
 )
+from dpsynth.policy.structure import Structure
 
 __all__ = [
     "Allowed",
@@ -162,20 +169,29 @@ class Budget(Part):
 
 
 class Allowed(Part):
-    """A synthesizer that may be used, and the oldest version of it."""
+    """A synthesizer that may be used, and the oldest version of it.
 
-    name: Slug
+    ``engine:method`` names a library that is given rows (entrusted); ``min_version`` is the library's then.
+    """
+
+    name: SynthesizerName
     min_version: Version
 
 
 class Synthesis(Part):
-    """How synthetic rows may be made. The number of rows is fixed here, never taken from the data."""
+    """How synthetic rows may be made. The number of rows is fixed here, never taken from the data.
+
+    ``weights``, "0.1" to "10", says which columns matter where not all can be kept alike; unstated means 1.
+    """
+
+    silent: ClassVar[tuple[str, ...]] = ("weights",)
 
     allowed: Annotated[tuple[Allowed, ...], Field(min_length=1, max_length=50)]
     seed: Literal["os_csprng"]
     max_model_cells: Annotated[int, Field(ge=1, le=1_000_000_000)]
     output_rows: Literal["fixed"]
     output_rows_value: Annotated[int, Field(ge=1, le=100_000_000)]
+    weights: FrozenMap[ColumnName, Weight] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _rules(self) -> Synthesis:
@@ -224,6 +240,8 @@ class Release(Part):
 class Policy(Part):
     """A whole policy. Budget numbers are kept as written; their meaning is compiled by accounting."""
 
+    silent: ClassVar[tuple[str, ...]] = ("structure",)
+
     schema_version: Literal["1"]
     id: Slug
     version: Line
@@ -235,6 +253,7 @@ class Policy(Part):
     privacy_unit: PrivacyUnitSpec
     budget: Budget
     columns: Annotated[tuple[ColumnSpec, ...], Field(min_length=1, max_length=500)]
+    structure: Structure = Field(default_factory=Structure)
     synthesis: Synthesis
     audits: Audits
     approval: Approval
@@ -242,9 +261,8 @@ class Policy(Part):
 
     @model_validator(mode="after")
     def _rules(self) -> Policy:
-        sections: dict[str, Part | tuple[ColumnSpec, ...]] = {
-            name: getattr(self, name) for name in ("source", "privacy_unit", "budget", "columns", "synthesis")
-        }
+        names = ("source", "privacy_unit", "budget", "columns", "structure", "synthesis")
+        sections: dict[str, Part | tuple[ColumnSpec, ...]] = {name: getattr(self, name) for name in names}
         _unless_broken(cross_problems(sections))
         return self
 
@@ -254,8 +272,14 @@ class Policy(Part):
         return PrivacyUnit(unit.kind, unit.id_column, unit.max_rows_per_unit, unit.adjacency)
 
     def domain(self) -> Domain:
-        """The public domain: kept columns, in policy order."""
-        return Domain(tuple(spec.column() for spec in self.columns if spec.kept))
+        """The public domain: kept columns in policy order, what is known of them, and their weights."""
+        columns, stated = _kept(self.columns), self.synthesis.weights
+        weights = tuple(float(stated.get(column.name, "1")) for column in columns) if stated else ()
+        return domain_of(columns, self.structure, weights)
+
+
+def _kept(columns: tuple[ColumnSpec, ...]) -> tuple[Column, ...]:
+    return tuple(spec.column() for spec in columns if spec.kept)
 
 
 def cross_problems(sections: dict[str, Part | tuple[ColumnSpec, ...]]) -> list[Problem]:
@@ -273,5 +297,8 @@ def cross_problems(sections: dict[str, Part | tuple[ColumnSpec, ...]]) -> list[P
     if isinstance(columns, tuple):
         found += column_problems(columns)
         if isinstance(synthesis, Synthesis):
-            found += cell_problems(columns, synthesis)
+            found += cell_problems(columns, synthesis) + weight_problems(columns, synthesis)
+        if isinstance(structure := sections.get("structure"), Structure):
+            most = synthesis.max_model_cells if isinstance(synthesis, Synthesis) else MAX_TOGETHER_CELLS
+            found += structure_problems(_kept(columns), structure, most)
     return found

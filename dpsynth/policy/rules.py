@@ -25,6 +25,7 @@ __all__ = [
     "refresh_problems",
     "repeated",
     "unit_problems",
+    "weight_problems",
 ]
 
 
@@ -170,6 +171,16 @@ def cell_problems(columns: tuple[ColumnSpec, ...], synthesis: Synthesis) -> list
         return []
     what = f"the two largest kept columns span {cells} cells together, more than max_model_cells"
     return [Problem(("synthesis", "max_model_cells"), what, "use coarser bins, or raise the limit")]
+
+
+def weight_problems(columns: tuple[ColumnSpec, ...], synthesis: Synthesis) -> list[Problem]:
+    """Only kept columns have a weight."""
+    kept = {spec.name for spec in columns if spec.kept}
+    return [
+        Problem(("synthesis", "weights", name), "is not a kept column", "delete it, or keep the column")
+        for name in synthesis.weights
+        if name not in kept
+    ]
 
 
 def approval_problems(approval: Approval) -> list[Problem]:

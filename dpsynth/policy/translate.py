@@ -14,6 +14,7 @@ from dpsynth.policy.columns import ColumnSpec
 from dpsynth.policy.fields import PATTERN_REMEDY, Broken, Part
 from dpsynth.policy.model import Budget, PrivacyUnitSpec, Source, Synthesis, cross_problems
 from dpsynth.policy.places import Problem, quote
+from dpsynth.policy.structure import Structure
 
 __all__ = ["all_problems"]
 
@@ -22,6 +23,7 @@ _CROSSED: dict[str, TypeAdapter[Any]] = {
     "privacy_unit": TypeAdapter(PrivacyUnitSpec),
     "budget": TypeAdapter(Budget),
     "columns": TypeAdapter(tuple[ColumnSpec, ...]),
+    "structure": TypeAdapter(Structure),
     "synthesis": TypeAdapter(Synthesis),
 }
 _MOST = 100
@@ -31,6 +33,7 @@ _TYPE_REMEDY = {
     "bool_type": "write true or false without quotes",
     "tuple_type": "write a list, such as [a, b]",
     "model_type": "write a mapping of keys",
+    "dict_type": "write a mapping of keys",
 }
 
 
@@ -63,7 +66,7 @@ def _valid_sections(data: dict[str, Any]) -> dict[str, Part | tuple[ColumnSpec, 
 
 
 def _problems(detail: ErrorDetails) -> Iterator[Problem]:
-    path = tuple(detail["loc"])
+    path = tuple(part for part in detail["loc"] if part != "[key]")
     cause = detail.get("ctx", {}).get("error")
     if isinstance(cause, Broken):
         for problem in cause.problems:

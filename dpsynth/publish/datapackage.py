@@ -9,6 +9,7 @@ from typing import Any
 from dpsynth.core.canonical import sha256_hex
 from dpsynth.core.domain import Column, Domain
 from dpsynth.policy.model import Policy
+from dpsynth.publish.rows import WITHIN
 
 __all__ = ["data_package", "table_schema"]
 
@@ -28,6 +29,11 @@ def _numeric_constraints(column: Column) -> dict[str, Any]:
     return {"minimum": float(low), "maximum": float(high)}
 
 
+def _numeric_rule(column: Column) -> str:
+    counted = f"Counted in {len(column.edges) - 1} bins; policy.yaml gives their edges."
+    return f"{counted} A value is {WITHIN[column.within_bin]}."
+
+
 def _field(column: Column) -> dict[str, Any]:
     if column.kind == "categorical":
         required = "" not in column.values
@@ -38,12 +44,24 @@ def _field(column: Column) -> dict[str, Any]:
         }
     constraints = _numeric_constraints(column) | {"required": not column.has_missing}
     kind = "integer" if column.kind == "integer" else "number"
-    return {"name": column.name, "type": kind, "constraints": constraints}
+    return {
+        "name": column.name,
+        "type": kind,
+        "description": _numeric_rule(column),
+        "constraints": constraints,
+    }
 
 
 def table_schema(domain: Domain) -> dict[str, Any]:
-    """Table Schema of the public domain; an empty cell is missing."""
+    """Table Schema of the public domain, with the rule that placed each number; an empty cell is missing."""
     return {"fields": [_field(column) for column in domain.columns], "missingValues": [""]}
+
+
+def _structure(policy: Policy) -> dict[str, Any]:
+    """What the policy states of combinations, where it states anything: true of every row."""
+    structure = policy.structure
+    rules = [rule.text() for rule in structure.impossible] + [rule.text() for rule in structure.determined]
+    return {"description": "True of every row: " + ". ".join(rules) + "."} if rules else {}
 
 
 def data_package(policy: Policy, release_id: str, data: Mapping[str, bytes]) -> dict[str, Any]:
@@ -64,6 +82,7 @@ def data_package(policy: Policy, release_id: str, data: Mapping[str, bytes]) -> 
     return {
         "name": release_id,
         "title": f"{policy.title}: synthetic data",
+        **_structure(policy),
         "version": policy.version,
         "licenses": [{"name": "other-restricted", "title": policy.release.terms}],
         "sources": [{"title": f"{policy.source.dataset_id}, not public; these rows are synthetic"}],

@@ -11,14 +11,16 @@ from typing import Literal
 from dpsynth.accounting.cost import Cost, cost_of, total
 from dpsynth.accounting.curves import NANO, ORDERS, zcdp_curve
 from dpsynth.accounting.events import Event
+from dpsynth.accounting.reserve import entrusted_cost
 from dpsynth.accounting.statement import epsilon_at, gaussian_epsilon_at
 from dpsynth.audit.result import CheckResult
-from dpsynth.core.curator import Plan
+from dpsynth.core.curator import Entrustment, Plan
 from dpsynth.core.errors import BadInput, IntegrityError
 from dpsynth.core.guarantee import Guarantee
 from dpsynth.core.table import SyntheticTable
 from dpsynth.policy.loader import load_policy_text, policy_sha256
 from dpsynth.policy.model import Policy
+from dpsynth.publish import reliance
 
 __all__ = [
     "ACCOUNTANT",
@@ -111,6 +113,7 @@ class ReleaseInputs:
         budget: scopes that this release is counted in; printed as they are, so pass public ones only.
         versions: package name to version, of the environment of the run.
         partition: the part of the table that was used, by its public value; "" for all of it.
+        isolation: how an entrusted library was kept apart, in a sentence; "" where there was none.
     """
 
     release_id: str
@@ -128,6 +131,7 @@ class ReleaseInputs:
     versions: Mapping[str, str]
     partition: str = ""
     notes: OwnerNotes = field(default_factory=OwnerNotes)
+    isolation: str = ""
 
     def expires(self) -> datetime:
         """When the permission to use the release ends."""
@@ -142,7 +146,11 @@ class ReleaseInputs:
             "the table and the policy's domain": self.table.domain == policy.domain(),
             "the number of rows and the policy": self.table.rows == policy.synthesis.output_rows_value,
             "the guarantee and its recomputation": self.guarantee
-            == release_guarantee(policy, self.guarantee.rho_nano, self.guarantee.mu2_nano),
+            == release_guarantee(
+                policy, self.guarantee.rho_nano, self.guarantee.mu2_nano, self.plan.entrusted
+            ),
+            "the isolation and the library that was entrusted": bool(self.isolation)
+            == (self.plan.entrusted is not None),
             "the events and the guarantee": charged.rho <= self.guarantee.rho_nano
             and (
                 self.guarantee.mu2_nano is None
@@ -162,13 +170,28 @@ class ReleaseInputs:
                 )
 
 
-def release_guarantee(policy: Policy, rho_nano: int, mu2_nano: int | None) -> Guarantee:
+def release_guarantee(
+    policy: Policy, rho_nano: int, mu2_nano: int | None, trust: Entrustment | None = None
+) -> Guarantee:
     """The guarantee of a charge under a policy; verification recomputes it from the same facts.
 
     Args:
         rho_nano: zCDP charge.
         mu2_nano: the sum of mu squared that was reserved with it, or None.
+        trust: the library that was given rows; its own budget then says what the charge is.
     """
+    if trust is not None:
+        return Guarantee(
+            rho_nano=entrusted_cost(trust.epsilon, trust.delta).rho,
+            epsilon=trust.epsilon,
+            mu2_nano=None,
+            gaussian_epsilon="",
+            delta=trust.delta,
+            unit=policy.unit(),
+            accountant=reliance.ACCOUNTANT,
+            assumptions=reliance.assumptions(trust),
+            relies_on=trust,
+        )
     delta = policy.budget.report_delta
     curve = zcdp_curve(Fraction(rho_nano, NANO))
     cost = Cost(curve, mu2=mu2_nano or 0, undominated=int(mu2_nano is None))

@@ -1,29 +1,51 @@
 """From codes to cells, by a rule anyone may read, and the assertion that no cell can act as a formula.
 
-The rule: a category becomes its label. A numeric bin becomes a number drawn uniformly from the multiples of
-10^-decimals that lie in the bin (integers: decimals = 0), the bin [lo, hi) without its right edge, the last
-bin with it. The code for missing becomes an empty cell. No cell lies outside the public domain.
+The rule: a category becomes its label. A numeric bin becomes a multiple of 10^-decimals that lies in the bin
+(integers: decimals = 0), the bin [lo, hi) without its right edge, the last bin with it; which one, the policy
+says. The code for missing becomes an empty cell. No cell lies outside the public domain.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dpsynth.core.domain import Column, Domain
+from dpsynth.core.domain import Column, Domain, WithinBin
 from dpsynth.core.errors import BadInput, IntegrityError
 from dpsynth.core.table import SyntheticTable
 
-__all__ = ["RULE", "assert_exportable", "cell_texts", "decode", "grid"]
+__all__ = ["WITHIN", "assert_exportable", "cell_texts", "decode", "fixed_in_bin", "grid", "rule_text"]
 
-RULE = (
-    "A category is written as its label. A number is drawn uniformly from the values with the column's "
-    "number of decimals that lie in its bin; bins are closed on the left, the last bin on both sides. "
-    "An empty cell is a missing value."
-)
+WITHIN: Mapping[WithinBin, str] = {
+    "uniform": "drawn uniformly from the values with the column's number of decimals that lie in its bin",
+    "left": "the lowest value with the column's number of decimals in its bin",
+    "midpoint": "the middle one of the values with the column's number of decimals in its bin, or the lower "
+    "of the middle two",
+    "log_uniform": "drawn from the values with the column's number of decimals that lie in its bin, where k "
+    "units of the last decimal have a weight of log(1 + 1/k)",
+}
+"""What a number of a bin is, by the rule that the policy states for its column."""
+
+
+def rule_text(domain: Domain) -> str:
+    """The whole rule for a domain, as a text for people."""
+    rules: dict[WithinBin, list[str]] = {}
+    for column in domain.columns:
+        if column.kind != "categorical":
+            rules.setdefault(column.within_bin, []).append(column.name)
+    numbers = [
+        f"A number {'of ' + ', '.join(names) + ' ' if len(rules) > 1 else ''}is {WITHIN[rule]}; "
+        for rule, names in (rules or {"uniform": []}).items()
+    ]
+    return (
+        f"A category is written as its label. {''.join(numbers)}bins are closed on the left, the last bin on "
+        "both sides. An empty cell is a missing value."
+    )
+
 
 # Floats are exact on integers up to here, so CSV text and Parquet float name the same number.
 _EXACT = 2**53
@@ -73,11 +95,35 @@ def assert_exportable(domain: Domain) -> None:
             grid(column)
 
 
+def _units(
+    column: Column, first: NDArray[np.int64], last: NDArray[np.int64], rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """One number from each ``first`` .. ``last``, in units of the last decimal, by the column's rule."""
+    fixed = fixed_in_bin(column, first, last)
+    if fixed is not None:
+        return fixed
+    if column.within_bin == "uniform":
+        return rng.integers(first, last, endpoint=True)
+    # The floor of a log-uniform real in [first, last + 1); a bin of one number may be zero or below.
+    low, high = np.maximum(first, 1).astype(np.float64), np.maximum(last, 1) + 1.0
+    drawn = np.floor(low * (high / low) ** rng.random(len(first))).astype(np.int64)
+    return np.where(first == last, first, np.clip(drawn, first, last))
+
+
+def fixed_in_bin(
+    column: Column, first: NDArray[np.int64], last: NDArray[np.int64]
+) -> NDArray[np.int64] | None:
+    """The number of each bin ``first`` .. ``last`` where the column's rule leaves no choice, else None."""
+    if column.within_bin == "left":
+        return first
+    return first + (last - first) // 2 if column.within_bin == "midpoint" else None
+
+
 def _decode_number(column: Column, codes: NDArray[np.int64], rng: np.random.Generator) -> pd.Series:
     bounds = grid(column)
     missing = codes == len(bounds)
     chosen = bounds[np.where(missing, 0, codes)]
-    units = rng.integers(chosen[:, 0], chosen[:, 1], endpoint=True)
+    units = _units(column, chosen[:, 0], chosen[:, 1], rng)
     if column.kind == "integer":
         series = pd.Series(units, dtype="Int64", name=column.name)
     else:

@@ -10,8 +10,9 @@ from dpsynth.accounting.cost import cost_of, total
 from dpsynth.accounting.events import event_to_json
 from dpsynth.accounting.statement import SPENT_NOTE
 from dpsynth.core.guarantee import Guarantee
+from dpsynth.publish import reliance
 from dpsynth.publish.inputs import ReleaseInputs, rho_text, utc_text
-from dpsynth.publish.rows import RULE
+from dpsynth.publish.rows import rule_text
 
 __all__ = ["CHECKLIST", "DECISION_NOTE", "guarantee_json", "odds_after", "privacy_statement"]
 
@@ -52,8 +53,9 @@ def odds_after(epsilon: str, suspicion: float = 0.5) -> float:
 
 def guarantee_json(guarantee: Guarantee) -> dict[str, Any]:
     """The guarantee with every number as a string."""
-    return {
-        "variant": "zCDP",
+    trust = guarantee.relies_on
+    stated = {
+        "variant": "zCDP" if trust is None else reliance.variant(trust),
         "rho": rho_text(guarantee.rho_nano),
         "epsilon": guarantee.epsilon,
         "mu_squared": "" if guarantee.mu2_nano is None else rho_text(guarantee.mu2_nano),
@@ -62,6 +64,7 @@ def guarantee_json(guarantee: Guarantee) -> dict[str, Any]:
         "conversion": guarantee.accountant,
         "assumptions": list(guarantee.assumptions),
     }
+    return stated if trust is None else stated | {"relies_on": reliance.reliance_json(trust)}
 
 
 def _unit(inputs: ReleaseInputs) -> dict[str, Any]:
@@ -103,6 +106,7 @@ def _composition(inputs: ReleaseInputs) -> dict[str, Any]:
 
 
 def _mechanism(inputs: ReleaseInputs) -> dict[str, Any]:
+    trust = inputs.plan.entrusted
     charged = total(cost_of(event) for event in inputs.events)
     kinds = Counter(event_to_json(event)["event"] for event in inputs.events)
     return {
@@ -111,14 +115,35 @@ def _mechanism(inputs: ReleaseInputs) -> dict[str, Any]:
         "steps": list(inputs.plan.steps),
         "events": {kind: str(times) for kind, times in sorted(kinds.items())},
         "rho_of_events": rho_text(charged.rho),
-        "noise": "exact discrete Gaussian and noisy max of the OpenDP library",
-        "evidence": "the mechanism audits of item 17, run on public and surrogate data",
+        "noise": "exact discrete Gaussian and noisy max of the OpenDP library"
+        if trust is None
+        else f"drawn by {trust.library} {trust.version}, not by this platform",
+        "evidence": "the mechanism audits of item 17, run on public and surrogate data"
+        if trust is None
+        else "none: the library was given the rows, so no mechanism of it could be audited",
+        "saw": "noisy answers, never a row" if trust is None else "the rows, as codes of the public domain",
     }
 
 
 def _domains(inputs: ReleaseInputs) -> list[dict[str, Any]]:
     kept = [column for column in inputs.policy.columns if column.action == "keep"]
     return [{"column": column.name, "source": str(column.domain_source)} for column in kept]
+
+
+def _structure(inputs: ReleaseInputs) -> dict[str, Any]:
+    """Public facts about combinations, as the policy states them, each with its reason."""
+    structure = inputs.policy.structure
+    note = "The policy states no relation between columns as public knowledge."
+    if structure.impossible or structure.determined:
+        note = (
+            "Stated in the policy from public knowledge, never learned from the rows. True of every row of "
+            "the release; nothing was spent on it."
+        )
+    return {
+        "impossible": [{"rule": rule.text(), "because": rule.because} for rule in structure.impossible],
+        "determined": [{"rule": rule.text(), "because": rule.because} for rule in structure.determined],
+        "note": note,
+    }
 
 
 def _bounding(inputs: ReleaseInputs) -> str:
@@ -140,7 +165,8 @@ def _audits(inputs: ReleaseInputs) -> dict[str, Any]:
 
 
 def _sections(inputs: ReleaseInputs) -> dict[str, Any]:
-    policy, notes = inputs.policy, inputs.notes
+    policy, notes, trust = inputs.policy, inputs.notes, inputs.plan.entrusted
+    others = {} if trust is None else reliance.sections(trust, inputs.isolation)
     return {
         "guarantee": guarantee_json(inputs.guarantee),
         "unit": _unit(inputs),
@@ -155,9 +181,10 @@ def _sections(inputs: ReleaseInputs) -> dict[str, Any]:
         "counts pushes small ones upwards. Bias of the source data is kept.",
         "bounding": _bounding(inputs),
         "domains": _domains(inputs),
+        "structure": _structure(inputs),
         "preprocessing": "Values are encoded by public rules, which costs nothing. For the audit, each unit "
         f"enters a secret coin toss with probability {policy.audits.coin_fraction} and half of those take no "
-        f"part in the fit; the guarantee does not count on it. {RULE}",
+        f"part in the fit; the guarantee does not count on it. {rule_text(policy.domain())}",
         "delta_note": f"Delta {inputs.guarantee.delta} comes from converting zCDP for reading; no step of "
         "the mechanism fails outright with probability delta.",
         "query_model": "One release; no questions are answered from the data afterwards. Further releases "
@@ -172,7 +199,7 @@ def _sections(inputs: ReleaseInputs) -> dict[str, Any]:
         or f"Identifiers and columns not needed are dropped before synthesis. {policy.lawful_basis_note}",
         "audits": _audits(inputs),
         "decision_note": DECISION_NOTE,
-    }
+    } | others
 
 
 def _checklist(sections: dict[str, Any]) -> list[dict[str, Any]]:

@@ -8,6 +8,8 @@ from dpsynth.publish.statement import odds_after
 
 __all__ = ["readme_page", "statement_page", "verify_page"]
 
+_MOST_RULES = 10
+
 
 def _percent(probability: float) -> str:
     """A probability as a percentage rounded up to one digit; never a flat 100."""
@@ -31,12 +33,24 @@ def _promise(statement: dict[str, Any]) -> list[str]:
         f"Whether or not any one {kind} is in the data, what a reader can infer about that {kind} from this",
         "release changes by at most a bounded amount, whatever else the reader knows.",
         "",
-        f"- In numbers: rho {guarantee['rho']} (zCDP), which is epsilon {epsilon} at delta {delta}.",
+        _in_numbers(guarantee),
         f"- Worked example: a suspicion of 1 in 2 becomes at most {half}, one of 1 in 100 at most {rare},",
         f"  except with a chance of about {delta}.",
         f"- Protected unit: {kind}. {_plain(unit['plain'])}",
     ]
     return [*lines, f"- Mind: {_plain(unit['note'])}"] if unit["note"] else lines
+
+
+def _in_numbers(guarantee: dict[str, Any]) -> str:
+    epsilon, delta, relies = guarantee["epsilon"], guarantee["delta"], guarantee.get("relies_on")
+    if relies is None:
+        return f"- In numbers: rho {guarantee['rho']} (zCDP), which is epsilon {epsilon} at delta {delta}."
+    faults = "".join(f"\n  - {_plain(fault)}" for fault in relies["known_faults"])
+    return (
+        f"- In numbers: epsilon {epsilon} at delta {delta}, booked as rho {guarantee['rho']}.\n"
+        f"- **This promise {_plain(relies['plain'])}.** The numbers are that library's own word.\n"
+        f"  Known faults of its {_plain(relies['method'])}, which speak against it:{faults}"
+    )
 
 
 def _total(statement: dict[str, Any]) -> list[str]:
@@ -68,12 +82,23 @@ def _evidence(statement: dict[str, Any]) -> list[str]:
     return [
         "## How it was made and tested",
         "",
-        f"- Synthesizer {_plain(mechanism['synthesizer'])} {_plain(mechanism['version'])}; it saw noisy",
-        f"  answers, never a row. Noise: {mechanism['noise']}.",
+        f"- Synthesizer {_plain(mechanism['synthesizer'])} {_plain(mechanism['version'])}; it saw",
+        f"  {mechanism['saw']}. Noise: {mechanism['noise']}.",
         f"- Audits: {audits['result']}, {len(audits['checks'])} public checks in audits/audit.json.",
         f"  {audits['limits']}",
         f"- {statement['rows']}.",
+        *_structure(statement),
     ]
+
+
+def _structure(statement: dict[str, Any]) -> list[str]:
+    structure = statement["structure"]
+    rules = [*structure["impossible"], *structure["determined"]]
+    if not rules:
+        return []
+    lines = [f"  - {_plain(rule['rule'][:300])} ({_plain(rule['because'])})" for rule in rules[:_MOST_RULES]]
+    more = [f"  - and {len(rules) - _MOST_RULES} more"] if len(rules) > _MOST_RULES else []
+    return [f"- {structure['note']} All of them are in policy.yaml:", *lines, *more]
 
 
 def statement_page(statement: dict[str, Any]) -> str:

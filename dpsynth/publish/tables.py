@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from dpsynth.core.domain import Column, Domain
 from dpsynth.core.errors import IntegrityError
+from dpsynth.publish.keeping import check_keeping
 from dpsynth.publish.rows import assert_exportable, cell_texts
 
 __all__ = ["DATA_NAMES", "check_cells", "check_tables", "table_files"]
@@ -118,7 +119,7 @@ def check_cells(texts: Texts, domain: Domain, name: str) -> None:
 
 
 def check_tables(files: Mapping[str, bytes], domain: Domain, rows: int) -> None:
-    """Data files hold ``rows`` rows inside the public domain, and the same cells.
+    """Data files hold ``rows`` rows inside the public domain and its structure, and the same cells.
 
     ``files`` maps data.csv and/or data.parquet to bytes. Raises IntegrityError naming the file.
     """
@@ -131,5 +132,6 @@ def check_tables(files: Mapping[str, bytes], domain: Domain, rows: int) -> None:
         if any(len(column) != rows for column in texts.values()):
             _refuse(f"{name} does not have the number of rows the policy fixes")
         check_cells(texts, domain, name)
+        check_keeping(texts, domain, name)
     if len(read) == 2 and read["data.csv"] != read["data.parquet"]:
         _refuse("data.csv and data.parquet do not hold the same cells")

@@ -10,10 +10,14 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, NoReturn
 
+from dpsynth.accounting.cost import ZERO
 from dpsynth.accounting.curves import NANO
+from dpsynth.accounting.gate import fits
+from dpsynth.accounting.reserve import entrusted_cost
 from dpsynth.accounting.stated import cap_of
 from dpsynth.core.canonical import sha256_hex
-from dpsynth.core.errors import DpsynthError, IntegrityError
+from dpsynth.core.curator import Entrustment
+from dpsynth.core.errors import BadInput, DpsynthError, IntegrityError
 from dpsynth.policy.loader import load_policy_text
 from dpsynth.policy.model import Policy
 from dpsynth.publish.attestation import open_envelope, statement_of
@@ -21,6 +25,7 @@ from dpsynth.publish.candidate import candidate_names
 from dpsynth.publish.files import ATTESTATION, MANIFEST, list_tree, parse_canonical, read_file
 from dpsynth.publish.inputs import release_guarantee, utc_text
 from dpsynth.publish.keys import SERVICE_ROLE, PublicKey, TrustRoot, load_public_keys
+from dpsynth.publish.reliance import trust_of
 from dpsynth.publish.statement import guarantee_json
 from dpsynth.publish.tables import check_tables
 
@@ -139,19 +144,42 @@ def _check_statement(
     return predicate
 
 
-def _check_guarantee(policy: Policy, stated: dict[str, Any]) -> None:
+def _check_guarantee(policy: Policy, stated: dict[str, Any], run: dict[str, Any]) -> None:
     guarantee = stated["guarantee"]
     rho_nano = _nano(guarantee, "rho")
+    trust = _reliance(policy, run, guarantee)
     mu2_nano = _nano(guarantee, "mu_squared") if guarantee.get("mu_squared") else None
     if mu2_nano is not None and mu2_nano < 2 * rho_nano:
         _refuse(f"{_STATEMENT}: mu_squared is less than any mechanism of that rho has")
-    expected = guarantee_json(release_guarantee(policy, rho_nano, mu2_nano))
+    expected = guarantee_json(release_guarantee(policy, rho_nano, mu2_nano, trust))
     # Numbers only: the wording about them may improve between versions of this program.
     numbers = set(expected) - {"conversion", "assumptions"}
     if any(guarantee.get(name) != expected[name] for name in numbers):
         _refuse(f"{_STATEMENT}: the guarantee is not the one that its rho gives")
     if rho_nano > cap_of(policy.budget.per_release).rho:
         _refuse(f"{_STATEMENT}: rho is above what {_POLICY} allows for one release")
+
+
+def _reliance(policy: Policy, run: dict[str, Any], guarantee: dict[str, Any]) -> Entrustment | None:
+    """A library that was given rows: stated as such, named by the policy, and within its caps."""
+    name = run.get("synthesizer")
+    try:
+        trust = trust_of(guarantee)
+    except (KeyError, TypeError):
+        _refuse(f"{_STATEMENT}: what the guarantee relies on is not stated in full")
+    if trust is None:
+        if ":" in str(name):
+            _refuse(f"{_STATEMENT}: the guarantee hides that {name} was given rows")
+        return None
+    if name != f"{trust.engine}:{trust.method}" or name not in {one.name for one in policy.synthesis.allowed}:
+        _refuse(f"{_STATEMENT}: the guarantee relies on a library that {_POLICY} does not allow")
+    try:
+        cost = entrusted_cost(trust.epsilon, trust.delta)
+    except BadInput:
+        _refuse(f"{_STATEMENT}: epsilon and delta are no budget of a library")
+    if not fits(ZERO, cost, cap_of(policy.budget.per_release)):
+        _refuse(f"{_STATEMENT}: the library's budget is above what {_POLICY} allows for one release")
+    return trust
 
 
 def _nano(guarantee: dict[str, Any], name: str) -> int:
@@ -191,7 +219,8 @@ def verify_bundle(directory: Path, trust: TrustRoot, now: datetime) -> VerifyRep
     policy = _load_policy(files)
     predicate = _check_statement(files, statement, policy.audits.plan_sha256)
     _check_approvals(policy, approvers, predicate["approval"]["requester"])
-    _check_guarantee(policy, parse_canonical(files[_STATEMENT], _STATEMENT))
+    run = parse_canonical(files["run.json"], "run.json")
+    _check_guarantee(policy, parse_canonical(files[_STATEMENT], _STATEMENT), run)
     check_tables(files, policy.domain(), policy.synthesis.output_rows_value)
     _check_time(policy, predicate, now)
     return VerifyReport(predicate["release_id"], _lines(files, approvers, predicate))
@@ -203,12 +232,15 @@ def _lines(
     guarantee, policy = predicate["guarantee"], predicate["policy"]
     promise = f"rho {guarantee['rho']}, epsilon {guarantee['epsilon']} at delta {guarantee['delta']}"
     people = ", ".join(f"{key.person} ({', '.join(key.roles)})" for key in approvers)
+    relies = guarantee["variant"].partition("relies on ")[2]
+    mind = (f"mind: this guarantee relies on {relies}",) if relies else ()
     return (
         f"files: {len(files) + 2}, each as signed, none added",
         f"signatures: {people}, and the service; not by the requester",
         f"policy: {policy['id']} version {policy['version']}, sha256 {policy['sha256'][:16]}",
         f"guarantee: {promise}, recomputed and within the policy",
-        "data: every cell inside the public domain; all formats hold the same cells",
+        *mind,
+        "data: cells in the public domain, rows within its structure; all formats hold the same cells",
         f"audits: {predicate['audit']['result']}",
         f"permission: until {predicate['expires']}",
     )

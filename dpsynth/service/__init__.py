@@ -1,6 +1,7 @@
 """The only place that changes state: register, request, run, decide, publish."""
 
 from dpsynth.service.platform import Platform
+from dpsynth.service.samples import SampleForm, SampleView
 from dpsynth.service.views import (
     STAGES,
     DatasetInfo,
@@ -27,5 +28,7 @@ __all__ = [
     "Quote",
     "RequestForm",
     "RequestView",
+    "SampleForm",
+    "SampleView",
     "ScopeView",
 ]

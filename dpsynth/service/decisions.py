@@ -24,7 +24,7 @@ from dpsynth.service.signing import bundle, sign, words_to_sign
 from dpsynth.service.tables import decisions, requests
 from dpsynth.service.views import Dossier, Person, RequestView
 
-__all__ = ["approve", "audit_report", "dossier", "publish", "reject"]
+__all__ = ["approve", "audit_report", "dossier", "publish", "reject", "signed_dossier"]
 
 _REASON_CHARS = 10
 _LONGEST = 4000
@@ -36,7 +36,7 @@ def dossier(store: Store, actor: str, request_id: str) -> Dossier:
         require_role(connection, actor, "compliance_officer", "data_owner", "auditor")
         row = request_row(connection, actor, request_id)
         _refuse_requester(row, actor)
-        return _dossier(connection, row)
+        return signed_dossier(connection, row)
 
 
 def _refuse_requester(row: Row[tuple[object, ...]], actor: str) -> None:
@@ -49,7 +49,7 @@ def _refuse_requester(row: Row[tuple[object, ...]], actor: str) -> None:
         )
 
 
-def _dossier(connection: Connection, row: Row[tuple[object, ...]]) -> Dossier:
+def signed_dossier(connection: Connection, row: Row[tuple[object, ...]]) -> Dossier:
     """The dossier, if it is the one that the chain names. Raises IntegrityError for any other."""
     if not row.dossier:
         raise Conflict(
@@ -76,7 +76,7 @@ def audit_report(store: Store, home: Path, actor: str, request_id: str) -> dict[
         row = request_row(connection, actor, request_id)
         _refuse_requester(row, actor)
         if row.state != "failed":
-            _dossier(connection, row)
+            signed_dossier(connection, row)
         append(connection, "view", actor=actor, request=request_id, what="exact audit report")
     if row.state == "failed":
         notes = sorted((home / "review").glob(f"{request_id}.error-*.txt"))
@@ -87,7 +87,7 @@ def audit_report(store: Store, home: Path, actor: str, request_id: str) -> dict[
 
 def _gate(connection: Connection, row: Row[tuple[object, ...]], policy: Policy) -> str:
     current = dataset_row(connection, row.dataset_id).policy_sha256 == row.policy_sha256
-    verdict = _dossier(connection, row).body["audit"]["verdict"]
+    verdict = signed_dossier(connection, row).body["audit"]["verdict"]
     decision = decide(policy, within_release_cap(policy, row.cost), verdict, current)
     if decision.outcome == "blocked":
         raise AuditBlocked(
@@ -115,7 +115,7 @@ def _decider(
             allowed="requests that await a decision",
             remedy="look at the request",
         )
-    if _dossier(connection, row).sha256 != dossier_sha256:
+    if signed_dossier(connection, row).sha256 != dossier_sha256:
         raise Conflict(
             "The dossier changed since you opened it",
             allowed="signing the dossier as it is now",
@@ -145,7 +145,7 @@ def approve(
                 remedy="reject it; a new run is a new request with its own charge",
             )
         outcome = _gate(connection, row, policy)
-        read = _dossier(connection, row)
+        read = signed_dossier(connection, row)
         _check_words(outcome, reason, ticks, read.body["must_tick"])
         signature = sign(home, words_to_sign(home, row, read), actor)
         _record(connection, someone, role, row, "approve", reason, json.dumps(signature))
@@ -188,7 +188,7 @@ def _record(
     connection.execute(
         decisions.insert().values(request_id=row.id, person=someone.id, time=iso_now(), **made)
     )
-    read = _dossier(connection, row)
+    read = signed_dossier(connection, row)
     told = {"dossier_sha256": read.sha256, "reason_sha256": reason_sha256(made["reason"], read.body)}
     append(connection, what, request=row.id, actor=someone.id, role=role, **told)
 
@@ -236,7 +236,7 @@ def publish(store: Store, home: Path, actor: str, request_id: str) -> Path:
                 remedy="collect the missing signatures",
             )
         _gate(connection, row, policy)
-        words = words_to_sign(home, row, _dossier(connection, row))
+        words = words_to_sign(home, row, signed_dossier(connection, row))
         target = bundle(home, row, words, _signatures(connection, request_id))
         values = {"state": "published", "bundle": str(target), "message": "Published. Anyone can verify it."}
         connection.execute(update(requests).where(requests.c.id == request_id).values(**values))

@@ -9,6 +9,7 @@ from sqlalchemy import Row
 from dpsynth.audit.report import AuditReport, report_sha256
 from dpsynth.core.canonical import digest
 from dpsynth.publish.inputs import ScopeTotals
+from dpsynth.publish.reliance import reliance_json
 from dpsynth.service.gate import decide
 from dpsynth.service.pipeline import Candidate
 from dpsynth.service.plans import within_release_cap
@@ -23,6 +24,12 @@ MUST_TICK = (
     "I know of no other release on these people that is not differentially private and not named here.",
 )
 
+FURTHER_ROWS = (
+    "The fitted model is kept here and does not leave. Once the release is published, its requester and "
+    "those who decide may draw further rows from it, also under conditions or with given margins. That costs "
+    "nothing: it is post-processing of the same noisy answers."
+)
+
 
 def _scope(totals: ScopeTotals) -> dict[str, str]:
     return {
@@ -34,6 +41,7 @@ def _scope(totals: ScopeTotals) -> dict[str, str]:
         "cap_nano": str(totals.cap_nano),
         "epsilon_after": totals.epsilon_after,
         "epsilon_cap": totals.epsilon_cap,
+        "delta": totals.delta,
     }
 
 
@@ -87,6 +95,7 @@ def build_dossier(row: Row[tuple[object, ...]], candidate: Candidate) -> Dossier
             "adjacency": policy.privacy_unit.adjacency,
             "accountant": guarantee.accountant,
             "assumptions": list(guarantee.assumptions),
+            "relies_on": None if guarantee.relies_on is None else reliance_json(guarantee.relies_on),
         },
         "budget": [_scope(totals) for totals in candidate.inputs.budget],
         "release": {
@@ -98,6 +107,7 @@ def build_dossier(row: Row[tuple[object, ...]], candidate: Candidate) -> Dossier
         },
         "audit": _audit(candidate.report),
         "files": candidate.files,
+        "model": {"sha256": candidate.model_sha256, "plain": FURTHER_ROWS if candidate.model_sha256 else ""},
         "gate": decision.outcome,
         "checks": [{"name": check.name, "ok": check.ok, "plain": check.plain} for check in decision.checks],
         "must_tick": list(MUST_TICK),

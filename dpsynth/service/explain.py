@@ -13,6 +13,7 @@ from dpsynth.accounting.events import Event, event_from_json
 from dpsynth.accounting.gate import Cap, compile_cap, fits, rho_left
 from dpsynth.accounting.recount import pld_epsilon
 from dpsynth.accounting.statement import PLD_LABEL, epsilon_at, state
+from dpsynth.engines.catalog import entrusted
 from dpsynth.ledger.chain import Entry, entries_about
 from dpsynth.ledger.charges import charge
 from dpsynth.ledger.refusal import why_not
@@ -21,6 +22,7 @@ from dpsynth.ledger.scopes import Balance, text_cost
 from dpsynth.ledger.store import Store
 from dpsynth.policy.model import Policy
 from dpsynth.service.budgets import part_for, touched_scopes
+from dpsynth.service.entrusting import declared, largest_declared
 from dpsynth.service.plans import fitting_epsilon, largest_fitting
 from dpsynth.service.quotes import touched_balances
 from dpsynth.service.registry import parsed_policy
@@ -114,6 +116,10 @@ def _would_fit(taken: Cost, cap: Cap, policy: Policy, synthesizer: str) -> str:
     def room(cost: Cost) -> bool:
         return fits(taken, cost, cap)
 
+    if entrusted(synthesizer):
+        declares = declared(policy, synthesizer, "1").delta
+        most = largest_declared(declares, room)
+        return f"epsilon {most} at delta {declares}, given whole to {synthesizer}" if most else "nothing more"
     delta = policy.budget.report_delta
     rho = largest_fitting(policy, synthesizer, rho_left(taken, cap), room)
     if not rho:

@@ -7,12 +7,14 @@ from decimal import Decimal
 from dpsynth.accounting.gate import compile_cap, how_many
 from dpsynth.accounting.stated import cap_of
 from dpsynth.core.errors import BadInput
+from dpsynth.engines.catalog import entrusted
 from dpsynth.ledger.scopes import cost_text
 from dpsynth.ledger.store import Store
 from dpsynth.policy.model import Policy
 from dpsynth.service.budgets import part_for, touched_scopes
+from dpsynth.service.entrusting import declared, largest_for_release
 from dpsynth.service.people import require_role
-from dpsynth.service.plans import fitting_epsilon, plan_cost, run_plan, within_release_cap
+from dpsynth.service.plans import Asked, fitting_epsilon, plan_cost, run_plan, within_release_cap
 from dpsynth.service.quotes import refuse_looser, scope_view, touched_balances
 from dpsynth.service.registry import dataset
 from dpsynth.service.views import BudgetPlan, PlanLine
@@ -41,23 +43,37 @@ def plan_budget(
     policy, part = found.policy, part_for(found.policy, partition)
     name = synthesizer or policy.synthesis.allowed[0].name
     lines = []
-    for epsilon in epsilons or _sizes(policy):
+    for epsilon in epsilons or _sizes(policy, name):
         try:
-            rho = compile_cap(epsilon, policy.budget.report_delta).rho
+            asked, delta = _asked(policy, name, epsilon)
         except BadInput:
             if epsilons:
                 raise
             continue  # too small to be stated at this delta: no such release exists
-        cost = plan_cost(run_plan(policy, name, rho)[1], policy)
+        plan = run_plan(policy, name, asked)[1]
+        cost = plan_cost(plan, policy)
         room = {b.scope.title: how_many(b.taken_beside(part), cost, b.scope.cap) for b in touched}
         if not within_release_cap(policy, cost_text(cost)):
             room["The cap of one release"] = 0
         tightest = min(room, key=lambda title: room[title])
-        lines.append(PlanLine(epsilon, policy.budget.report_delta, rho, room[tightest], tightest))
+        lines.append(PlanLine(epsilon, delta, plan.rho_nano, room[tightest], tightest))
     return BudgetPlan(dataset_id, name, tuple(lines), tuple(scope_view(balance) for balance in touched))
 
 
-def _sizes(policy: Policy) -> tuple[str, ...]:
+def _asked(policy: Policy, name: str, epsilon: str) -> tuple[Asked, str]:
+    """The budget of a release of this epsilon, and the delta that its epsilon is stated at."""
+    if entrusted(name):
+        found = declared(policy, name, epsilon)
+        return found, found.delta
+    delta = policy.budget.report_delta
+    return compile_cap(epsilon, delta).rho, delta
+
+
+def _sizes(policy: Policy, name: str) -> tuple[str, ...]:
     """Parts of the largest epsilon that one release may have."""
-    most = fitting_epsilon(cap_of(policy.budget.per_release).rho, policy.budget.report_delta)
-    return tuple(format((Decimal(most or 0) * Decimal(share)).normalize(), "f") for share in _SHARES)
+    if entrusted(name):
+        most = largest_for_release(policy, declared(policy, name, "1").delta)
+    else:
+        most = fitting_epsilon(cap_of(policy.budget.per_release).rho, policy.budget.report_delta)
+    parts = (Decimal(most or 0) * Decimal(share) for share in _SHARES)
+    return tuple(format(part.normalize(), "f") for part in parts)

@@ -18,17 +18,20 @@ from dpsynth.service.tables import requests
 
 __all__ = [
     "LOST",
+    "STOPPED",
     "Superseded",
     "claim",
     "finish",
     "heartbeat",
     "is_owner",
     "recover",
+    "requeue",
     "require_owner",
     "set_stage",
 ]
 
 LOST = "The run ended after its budget was spent. Nothing was published. An officer can see why."
+STOPPED = "The run was stopped by hand after its budget was spent. Nothing was published."
 _ATTEMPTS = 3
 
 
@@ -126,10 +129,11 @@ def recover(store: Store, now: int | None = None) -> None:
             requests.c.state == "running", requests.c.lease_until < now
         )
         for row in connection.execute(query).all():
-            _requeue(connection, row.id, row.attempts)
+            requeue(connection, row.id, row.attempts)
 
 
-def _requeue(connection: Connection, request_id: str, attempts: int) -> None:
+def requeue(connection: Connection, request_id: str, attempts: int) -> None:
+    """Queue a run again that never committed, three times at most; end one that settled."""
     state = charge(connection, request_id).state
     if state == "SETTLED":
         finish(connection, request_id, "failed", LOST)

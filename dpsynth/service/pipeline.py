@@ -21,9 +21,10 @@ from dpsynth.audit.report import AuditReport, report_sha256
 from dpsynth.audit.result import Claim
 from dpsynth.audit.run import run_quick
 from dpsynth.core.canonical import sha256_hex
-from dpsynth.core.curator import Plan, Synthesizer
+from dpsynth.core.curator import Plan, Progress, Synthesizer
 from dpsynth.core.errors import IntegrityError
 from dpsynth.core.guarantee import Guarantee
+from dpsynth.core.structure import require_structure
 from dpsynth.core.table import SyntheticTable
 from dpsynth.ledger.charges import charge, settle
 from dpsynth.ledger.charges import commit as commit_charge
@@ -41,10 +42,13 @@ from dpsynth.publish.inputs import (
 )
 from dpsynth.service.budgets import part_for, shared_scopes, touched_scopes
 from dpsynth.service.clock import unix_now
+from dpsynth.service.entrusting import asked_before, engine_for
 from dpsynth.service.jobs import require_owner
+from dpsynth.service.models import keep_model
 from dpsynth.service.plans import audit_plan, run_plan
 from dpsynth.service.registry import dataset_row, parsed_policy
 from dpsynth.vault.curator import TableCurator
+from dpsynth.vault.entrusting import Trustee
 from dpsynth.vault.opening import CoinedRows, flip_coin, open_table
 from dpsynth.vault.sources import read_bytes
 from dpsynth.vault.surrogate import Door
@@ -62,6 +66,8 @@ class Candidate:
     files: dict[str, dict[str, object]]
     report: AuditReport
     inputs: ReleaseInputs
+    model_sha256: str = ""
+    """Digest of the model that was kept for further rows; empty where there is none."""
 
 
 class Run:
@@ -92,10 +98,14 @@ class Run:
         self._policy: Policy = parsed_policy(row.policy_text, row.dataset_id)
         self._cost: Cost = text_cost(row.cost)
         self._totals: tuple[ScopeTotals, ...] = ()
+        self._trustee: Trustee | None = None
 
-    def execute(self, tell: Callable[[str], None]) -> Candidate:
+    def execute(
+        self, tell: Callable[[str], None], watch: Callable[[Progress], None] | None = None
+    ) -> Candidate:
         """Walk all stations. An exception after commit leaves the charge spent."""
-        synthesizer, plan = run_plan(self._policy, self._row.synthesizer, self._row.rho)
+        synthesizer, plan = run_plan(self._policy, self._row.synthesizer, asked_before(self._row))
+        engine = engine_for(self._home, plan)
         tell("committing")
         source = self._commit()
         tell("opening")
@@ -108,17 +118,21 @@ class Run:
         fitted, coined = flip_coin(table, float(self._policy.audits.coin_fraction), os_generator())
         tell("fitting")
         budget = PrivacyFilter(self._cost)
-        model = synthesizer.fit(plan, TableCurator(fitted, self._policy.unit(), budget, self._noise))
+        if engine is not None and plan.entrusted is not None:
+            self._trustee = Trustee(plan.entrusted, engine, hidden=(Path(source[0]),))
+        unit = self._policy.unit()
+        curator = TableCurator(fitted, unit, budget, self._noise, watch, trustee=self._trustee)
+        model = synthesizer.fit(plan, curator)
         tell("sampling")
         release = model.sample(self._policy.synthesis.output_rows_value, os_generator())
         self._settle(release, budget.events)
         tell("auditing")
-        report = self._audit(synthesizer, release, coined)
+        report = self._audit(synthesizer, plan, release, coined)
         tell("packing")
         inputs = self._inputs(plan, release, budget.events, report)
         directory = self._home / "candidates" / self._row.id
         files = write_candidate(directory, inputs, os_generator())
-        return Candidate(directory, files, report, inputs)
+        return Candidate(directory, files, report, inputs, keep_model(self._home, self._row.id, model))
 
     def _commit(self) -> tuple[str, str]:
         """Spend the charge, durably and witnessed. Returns path and hash of the source, still closed."""
@@ -143,13 +157,16 @@ class Run:
             codes = release.codes[column.name]
             if codes.size and not (int(codes.min()) >= 0 and int(codes.max()) < column.size):
                 raise IntegrityError("The synthesizer left the domain", remedy="report it to its author")
+        require_structure(release.domain, release.codes)
         with self._store.write() as connection:
             settle(connection, self._row.id, [event_to_json(event) for event in events])
 
-    def _audit(self, synthesizer: Synthesizer, release: SyntheticTable, coined: CoinedRows) -> AuditReport:
+    def _audit(
+        self, synthesizer: Synthesizer, made_by: Plan, release: SyntheticTable, coined: CoinedRows
+    ) -> AuditReport:
         """Attack the release, then the mechanism on surrogate rows; class B numbers stay in the report."""
         policy, plan, rng = self._policy, audit_plan(self._policy), os_generator()
-        guarantee = self._guarantee()
+        guarantee = self._guarantee(made_by)
         claim = Claim(guarantee.rho_nano, guarantee.epsilon, guarantee.delta, guarantee.mu2_nano)
         return run_quick(
             synthesizer,
@@ -160,6 +177,7 @@ class Run:
             release_results=run_release_attacks(coined, release, plan, claim, rng),
             subject={"encoded synthetic rows": sha256_hex(release.matrix().tobytes())},
             rng=rng,
+            entrusted=made_by.entrusted,
         )
 
     def _inputs(
@@ -169,7 +187,7 @@ class Run:
             release_id=self._row.id,
             policy=self._policy,
             policy_text=self._row.policy_text,
-            guarantee=self._guarantee(),
+            guarantee=self._guarantee(plan),
             table=release,
             plan=plan,
             events=events,
@@ -179,12 +197,25 @@ class Run:
             purpose=self._row.purpose,
             recipients=self._policy.release.recipients,
             issued=datetime.now(UTC),
-            versions={"dpsynth-platform": __version__, **{name: version(name) for name in _PACKAGES}},
+            versions=self._versions(),
+            isolation=self._isolation(),
         )
 
-    def _guarantee(self) -> Guarantee:
+    def _guarantee(self, plan: Plan) -> Guarantee:
         mu2 = None if self._cost.undominated else self._cost.mu2
-        return release_guarantee(self._policy, self._row.rho, mu2)
+        return release_guarantee(self._policy, self._row.rho, mu2, plan.entrusted)
+
+    def _isolation(self) -> str:
+        found = None if self._trustee is None else self._trustee.isolation
+        return "" if found is None else found.words()
+
+    def _versions(self) -> dict[str, str]:
+        """Of the environment of the run; an entrusted library's own packages under its engine's name."""
+        ours = {"dpsynth-platform": __version__, **{name: version(name) for name in _PACKAGES}}
+        if self._trustee is None:
+            return ours
+        engine = self._trustee.engine
+        return ours | {f"{engine.kind.name}: {name}": said for name, said in engine.versions.items()}
 
     def _require_own_charge(self, connection: Connection) -> None:
         """The run may draw what its charge holds, in the scopes of its policy: no more, nowhere else."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 
 from dpsynth.accounting.cost import ZERO, Cost, zcdp_cost
 from dpsynth.accounting.gate import compile_cap, fits
 from dpsynth.accounting.numbers import parse_rho_nano
-from dpsynth.accounting.reserve import marginal_cost
+from dpsynth.accounting.reserve import entrusted_cost, marginal_cost
 from dpsynth.accounting.stated import cap_of
 from dpsynth.accounting.statement import epsilon_at
 from dpsynth.audit.plan import AuditPlan, load_plan, plan_sha256
@@ -20,11 +20,16 @@ from dpsynth.core.errors import BadInput, PolicyRefusal
 from dpsynth.ledger.scopes import text_cost
 from dpsynth.policy.model import Policy
 from dpsynth.service.views import RequestForm
-from dpsynth.synthesizers.registry import load_synthesizer
+from dpsynth.synthesizers.auto import AUTO, Choice, choose
+from dpsynth.synthesizers.entrusted import EntrustedSynthesizer
+from dpsynth.synthesizers.registry import available, load_synthesizer
 
 __all__ = [
+    "Asked",
+    "Declared",
     "allowed_synthesizer",
     "audit_plan",
+    "automatic",
     "fitting_epsilon",
     "largest_fitting",
     "plan_cost",
@@ -32,6 +37,18 @@ __all__ = [
     "run_plan",
     "within_release_cap",
 ]
+
+
+@dataclass(frozen=True)
+class Declared:
+    """The whole budget of a library that is entrusted with rows: epsilon and delta, as written."""
+
+    epsilon: str
+    delta: str
+
+
+Asked = int | Declared
+"""What a run may spend: nano-rho behind the curator, or what an entrusted library declares."""
 
 
 def requested_rho(form: RequestForm, policy: Policy) -> int:
@@ -82,14 +99,44 @@ def allowed_synthesizer(policy: Policy, name: str) -> Synthesizer:
     return synthesizer
 
 
-def run_plan(policy: Policy, name: str, rho_nano: int) -> tuple[Synthesizer, Plan]:
-    """The synthesizer and its plan for this budget. Raises PolicyRefusal when infeasible."""
+def automatic(policy: Policy, rho_nano: int) -> Choice | None:
+    """What ``auto`` means under this policy at this budget; None where it allows none of those known."""
+    installed = available()
+    usable = [
+        one.name
+        for one in policy.synthesis.allowed
+        if one.name in installed and _version(installed[one.name]) >= _version(one.min_version)
+    ]
+    try:
+        return choose(usable, policy.domain(), rho_nano, policy.synthesis.max_model_cells)
+    except PolicyRefusal:
+        return None
+
+
+def run_plan(policy: Policy, name: str, asked: Asked) -> tuple[Synthesizer, Plan]:
+    """The synthesizer and its plan for this budget. Raises PolicyRefusal when infeasible.
+
+    For ``auto`` those that public facts choose. The plan says why wherever they would choose it.
+    """
+    choice = automatic(policy, asked) if isinstance(asked, int) else None
+    if name == AUTO and choice is not None:
+        name = choice.name
     synthesizer = allowed_synthesizer(policy, name)
-    return synthesizer, synthesizer.plan(policy.domain(), rho_nano, policy.synthesis.max_model_cells)
+    if isinstance(asked, int):
+        plan = synthesizer.plan(policy.domain(), asked, policy.synthesis.max_model_cells)
+        if choice is not None and choice.name == name:
+            plan = replace(plan, steps=(*plan.steps, choice.words()))
+        return synthesizer, plan
+    if not isinstance(synthesizer, EntrustedSynthesizer):
+        raise BadInput(f"{name} is given no rows and declares no budget", remedy="ask for rho or epsilon")
+    rows = policy.synthesis.output_rows_value
+    return synthesizer, synthesizer.plan_entrusted(policy.domain(), asked.epsilon, asked.delta, rows)
 
 
 def plan_cost(plan: Plan, policy: Policy) -> Cost:
     """What a run by this plan reserves, and may not exceed."""
+    if plan.entrusted is not None:
+        return entrusted_cost(plan.entrusted.epsilon, plan.entrusted.delta)
     return marginal_cost(plan.rho_nano, plan.choices_nano, policy.budget.report_delta)
 
 

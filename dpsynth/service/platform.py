@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from dpsynth.core.curator import Progress
 from dpsynth.core.errors import BadInput, IntegrityError
 from dpsynth.ledger.migrate import CURRENT
 from dpsynth.ledger.scopes import balances
@@ -25,7 +26,9 @@ from dpsynth.service import (
     quotes,
     registry,
     requests,
+    samples,
 )
+from dpsynth.service.samples import SampleForm, SampleView
 from dpsynth.service.views import (
     BudgetPlan,
     CheckpointView,
@@ -169,12 +172,12 @@ class Platform:
 
     def quote(self, actor: str, form: RequestForm) -> Quote:
         """What a request would cost. Free, holds nothing."""
-        return quotes.quote(self._store, actor, form)
+        return quotes.quote(self._store, self._home, actor, form)
 
     def submit(self, actor: str, form: RequestForm) -> RequestView:
         """Submit a request: its budget is held and its job queued in one transaction."""
         with self._witnessed():
-            return requests.submit(self._store, actor, form)
+            return requests.submit(self._store, self._home, actor, form)
 
     def requests(self, actor: str) -> list[RequestView]:
         """Requests that the actor may see, newest first."""
@@ -276,20 +279,38 @@ class Platform:
         """Sign the head of the ledger, keep it in every sink, and hand it out."""
         return ledgerbook.checkpoint(self._store, self._watch, actor)
 
-    def run_once(self, worker: str, on_stage: Callable[[str], None] | None = None) -> RequestView | None:
-        """Run the oldest queued request, if any."""
+    def sample(self, actor: str, request_id: str, form: SampleForm) -> SampleView:
+        """Draw further rows from the kept model of a published release. Free."""
         with self._witnessed():
-            done = run_next(
-                self._store, self._home, worker, self._noise, self._lease, on_stage, self._watch.mark
-            )
+            return samples.sample(self._store, self._home, actor, request_id, form)
+
+    def run_once(
+        self,
+        worker: str,
+        on_stage: Callable[[str], None] | None = None,
+        watch: Callable[[Progress], None] | None = None,
+    ) -> RequestView | None:
+        """Run the oldest queued request, if any. ``watch`` is for the person at this worker alone.
+
+        After SIGINT or SIGTERM it raises KeyboardInterrupt, once the ledger is right.
+        """
+        mark, lease = self._watch.mark, self._lease
+        with self._witnessed():
+            done = run_next(self._store, self._home, worker, self._noise, lease, on_stage, mark, watch)
         if done is None:
             return None
         with self._store.read() as connection:
             row = connection.execute(requests.by_id(done)).one()
             return requests.view(connection, row, None)
 
-    def run_forever(self, worker: str, poll_seconds: float) -> None:
+    def run_forever(
+        self,
+        worker: str,
+        poll_seconds: float,
+        on_stage: Callable[[str], None] | None = None,
+        watch: Callable[[Progress], None] | None = None,
+    ) -> None:
         """Run requests as they come, until the process is stopped."""
         while True:
-            if self.run_once(worker) is None:
+            if self.run_once(worker, on_stage, watch) is None:
                 time.sleep(poll_seconds)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path
 
 from sqlalchemy import Connection
 
@@ -21,8 +22,9 @@ from dpsynth.ledger.scopes import WHOLE, Amounts, Balance, Scope, balances, cost
 from dpsynth.ledger.store import Store
 from dpsynth.policy.model import Policy
 from dpsynth.service.budgets import part_for, touched_scopes
+from dpsynth.service.entrusting import asked_for, engine_for, largest_for_release
 from dpsynth.service.people import require_role
-from dpsynth.service.plans import plan_cost, requested_rho, run_plan, within_release_cap
+from dpsynth.service.plans import plan_cost, run_plan, within_release_cap
 from dpsynth.service.registry import dataset
 from dpsynth.service.views import DatasetInfo, Quote, RequestForm, ScopeView
 
@@ -34,11 +36,16 @@ _DELTA = "1e-6"
 
 @dataclass(frozen=True)
 class Price:
-    """What a valid request costs: its plan, its cost, and the part of its scopes that it touches."""
+    """What a valid request costs: its plan, its cost, and the part of its scopes that it touches.
+
+    ``epsilon`` at ``delta`` is what it promises: of its curve, or as its entrusted library declares.
+    """
 
     plan: Plan
     cost: Cost
     part: str
+    epsilon: str
+    delta: str
 
 
 def scope_view(balance: Balance) -> ScopeView:
@@ -54,13 +61,16 @@ def scope_view(balance: Balance) -> ScopeView:
         forfeited_nano=balance.rho("forfeited"),
         omega=scope.cap.omega,
         left_nano=balance.left,
-        epsilon_cap=_words(epsilon_of_cap(scope.cap, _DELTA)),
-        epsilon_spent=_words(epsilon_at(spent, _DELTA) if spent.rho else "0"),
+        epsilon_cap=_words(lambda: epsilon_of_cap(scope.cap, _DELTA)),
+        epsilon_spent=_words(lambda: epsilon_at(spent, _DELTA) if spent.rho else "0"),
     )
 
 
-def _words(epsilon: str) -> str:
-    return f"epsilon {epsilon} at delta {_DELTA}"
+def _words(epsilon: Callable[[], str]) -> str:
+    try:
+        return f"epsilon {epsilon()} at delta {_DELTA}"
+    except BadInput:  # entrusted libraries may fail with more than that
+        return f"no epsilon at delta {_DELTA}"
 
 
 def _check_text(name: str, text: str, least: int) -> None:
@@ -85,16 +95,24 @@ def price(form: RequestForm, policy: Policy) -> Price:
             remedy="leave delta out",
         )
     part = part_for(policy, form.partition)
-    rho_nano = requested_rho(form, policy)
-    _, plan = run_plan(policy, form.synthesizer, rho_nano)
-    cost = plan_cost(plan, policy)
+    _, plan = run_plan(policy, form.synthesizer, asked_for(form, policy))
+    cost, trust = plan_cost(plan, policy), plan.entrusted
     if not within_release_cap(policy, cost_text(cost)):
-        raise PolicyRefusal(
-            f"The request needs rho {rho_nano / 1e9:.6f}, more than {policy.id} allows for one release",
-            allowed=f"rho at most {cap_of(policy.budget.per_release).rho / 1e9:.6f}",
-            remedy="ask for a smaller epsilon",
-        )
-    return Price(plan, cost, part)
+        raise _too_much(policy, plan)
+    if trust is not None:
+        return Price(plan, cost, part, trust.epsilon, trust.delta)
+    delta = form.delta or most
+    return Price(plan, cost, part, epsilon_at(cost, delta), delta)
+
+
+def _too_much(policy: Policy, plan: Plan) -> PolicyRefusal:
+    what = f"The request needs rho {plan.rho_nano / 1e9:.6f}, more than {policy.id} allows for one release"
+    allowed = f"rho at most {cap_of(policy.budget.per_release).rho / 1e9:.6f}"
+    if plan.entrusted is not None:
+        most = largest_for_release(policy, plan.entrusted.delta)
+        what += ": a library's declared epsilon promises no more than randomized response does"
+        allowed += f", which is an epsilon of at most {most}" if most else ", which is no such run at all"
+    return PolicyRefusal(what, allowed=allowed, remedy="ask for a smaller epsilon")
 
 
 def touched_balances(connection: Connection, scopes: Sequence[Scope]) -> list[Balance]:
@@ -123,19 +141,19 @@ def purpose_counter(found: DatasetInfo, form: RequestForm) -> str:
     return attempt_id(found.dataset_id, form.purpose)
 
 
-def quote(store: Store, actor: str, form: RequestForm) -> Quote:
+def quote(store: Store, home: Path, actor: str, form: RequestForm) -> Quote:
     """What the request would cost and whether it fits. Holds nothing."""
     with store.read() as connection:
         require_role(connection, actor, "data_scientist", "data_owner")
         found = dataset(connection, form.dataset_id)
         asked = price(form, found.policy)
+        engine_for(home, asked.plan)
         touched = touched_balances(connection, touched_scopes(found.policy, found.policy_sha256, actor))
         refusal = _refusal(connection, actor, touched, found, form, asked)
-    delta = form.delta or found.policy.budget.report_delta
     return Quote(
         asked.plan.rho_nano,
-        epsilon_at(asked.cost, delta),
-        delta,
+        asked.epsilon,
+        asked.delta,
         not refusal,
         tuple(scope_view(balance) for balance in touched),
         asked.plan.steps,

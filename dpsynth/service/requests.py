@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import secrets
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, select, update
 
-from dpsynth.accounting.statement import epsilon_at
 from dpsynth.core.canonical import digest
 from dpsynth.core.errors import BadInput, BudgetExceeded, Conflict, PolicyRefusal
 from dpsynth.ledger.chain import append
@@ -17,6 +17,7 @@ from dpsynth.ledger.scopes import cost_text, open_scope
 from dpsynth.ledger.store import Store
 from dpsynth.service.budgets import touched_scopes
 from dpsynth.service.clock import iso_in, iso_now, unix_now
+from dpsynth.service.entrusting import engine_for
 from dpsynth.service.people import person, require_role
 from dpsynth.service.quotes import Price, price, purpose_counter, refuse_looser, touched_balances
 from dpsynth.service.records import asked_sha256
@@ -27,13 +28,14 @@ from dpsynth.service.views import (
     RequestForm,
     RequestView,
 )
+from dpsynth.synthesizers.auto import AUTO
 
 __all__ = ["by_id", "cancel", "list_requests", "request_row", "show", "submit", "view"]
 
 _DAY = 86_400
 
 
-def submit(store: Store, actor: str, form: RequestForm) -> RequestView:
+def submit(store: Store, home: Path, actor: str, form: RequestForm) -> RequestView:
     """Hold the budget and queue the job, in one transaction. Same key and same form: same answer.
 
     A request for which there is no room is written down as refused, so that it can be explained later.
@@ -42,7 +44,7 @@ def submit(store: Store, actor: str, form: RequestForm) -> RequestView:
     request_id = "r-" + digest({"actor": actor, "key": key})[:12]
     try:
         with store.write() as connection:
-            _hold(connection, actor, form, request_id)
+            _hold(connection, home, actor, form, request_id)
     except BudgetExceeded as error:
         with store.write() as connection:
             _refuse(connection, actor, form, request_id, error)
@@ -54,7 +56,7 @@ def submit(store: Store, actor: str, form: RequestForm) -> RequestView:
     return show(store, actor, request_id)
 
 
-def _hold(connection: Connection, actor: str, form: RequestForm, request_id: str) -> None:
+def _hold(connection: Connection, home: Path, actor: str, form: RequestForm, request_id: str) -> None:
     require_role(connection, actor, "data_scientist", "data_owner")
     known = connection.execute(by_id(request_id)).first()
     if known is not None:
@@ -63,6 +65,7 @@ def _hold(connection: Connection, actor: str, form: RequestForm, request_id: str
     found = dataset(connection, form.dataset_id)
     policy = found.policy
     asked = price(form, policy)
+    engine_for(home, asked.plan)
     scopes = touched_scopes(policy, found.policy_sha256, actor)
     touched = touched_balances(connection, scopes)
     refuse_looser(scopes, touched)
@@ -78,7 +81,8 @@ def _hold(connection: Connection, actor: str, form: RequestForm, request_id: str
         attempts_allowed=policy.budget.max_attempts_per_purpose,
     )
     if reserve(connection, hold, unix_now() + policy.approval.decide_within_days * _DAY):
-        state = ("queued", "queued", "The budget is held. Nothing is spent yet.")
+        why = f" {asked.plan.steps[-1]}" if form.synthesizer == AUTO else ""
+        state = ("queued", "queued", f"The budget is held. Nothing is spent yet.{why}")
         _insert(connection, request_id, actor, form, asked, state)
 
 
@@ -92,9 +96,9 @@ def _answer_again(
         policy = parsed_policy(known.policy_text, known.dataset_id)
         before = (known.dataset_id, known.synthesizer, known.part, known.purpose, known.recipients)
         words = (form.purpose.strip(), form.recipients.strip())
-        same = before == (form.dataset_id, form.synthesizer, form.partition, *words) and known.cost == (
-            cost_text(price(form, policy).cost)
-        )
+        again = price(form, policy)
+        asked = (form.dataset_id, again.plan.synthesizer, form.partition, *words)
+        same = before == asked and known.cost == cost_text(again.cost)
     if not same:
         raise Conflict(
             "This idempotency key was used for a different request" + (", which was refused" * refused),
@@ -132,17 +136,16 @@ def _insert(
 ) -> None:
     row = dataset_row(connection, form.dataset_id)
     policy = parsed_policy(row.policy_text, row.id)
-    delta = form.delta or policy.budget.report_delta
     values: dict[str, Any] = {
         "id": request_id,
         "dataset_id": form.dataset_id,
         "requester": actor,
-        "synthesizer": form.synthesizer,
+        "synthesizer": asked.plan.synthesizer,
         "part": form.partition,
         "rho": asked.plan.rho_nano,
         "cost": cost_text(asked.cost),
-        "epsilon": epsilon_at(asked.cost, delta),
-        "delta": delta,
+        "epsilon": asked.epsilon,
+        "delta": asked.delta,
         "purpose": form.purpose.strip(),
         "recipients": form.recipients.strip(),
         "policy_text": row.policy_text,

@@ -10,10 +10,9 @@ import math
 from collections.abc import Sequence
 
 from dpsynth.core.curator import Curator, NoisyMarginal, Plan
-from dpsynth.core.domain import Clique, Domain
-from dpsynth.core.errors import PolicyRefusal
+from dpsynth.core.domain import Clique
 
-__all__ = ["Purse", "epsilon_of", "refuse_if_infeasible", "rho_text", "sigma_of"]
+__all__ = ["Purse", "epsilon_of", "rho_text", "sigma_of"]
 
 _SHAVE = 1.0 + 1e-9
 
@@ -56,16 +55,3 @@ class Purse:
             if group and each > 0:
                 answers += self._curator.measure(group, sigma_of(each))
         return answers
-
-
-def refuse_if_infeasible(name: str, domain: Domain, rho_nano: int, max_model_cells: int) -> None:
-    """Raise PolicyRefusal when public facts already rule a run out: no budget, or not even one-way fits."""
-    if rho_nano < 1:
-        raise PolicyRefusal(f"{name} needs a positive privacy budget", allowed="at least 1e-9 of rho")
-    cells = sum(domain.shape)
-    if not domain.columns or min(domain.shape) < 1 or cells > max_model_cells:
-        raise PolicyRefusal(
-            f"{name} cannot hold even the one-way marginals of this domain ({cells} cells)",
-            allowed=f"columns of at least one value, with at most {max_model_cells} cells in all",
-            remedy="use coarser bins or raise synthesis.max_model_cells in the policy",
-        )

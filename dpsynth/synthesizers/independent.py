@@ -9,7 +9,8 @@ from __future__ import annotations
 from dpsynth.core.curator import Curator, FittedModel, Plan
 from dpsynth.core.domain import Domain
 from dpsynth.graphical.fitting import fit
-from dpsynth.synthesizers.budget import Purse, refuse_if_infeasible, rho_text
+from dpsynth.synthesizers.budget import Purse, rho_text
+from dpsynth.synthesizers.feasibility import refuse_if_too_large
 
 __all__ = ["Independent"]
 
@@ -22,7 +23,7 @@ class Independent:
 
     def plan(self, domain: Domain, rho_nano: int, max_model_cells: int) -> Plan:
         """One marginal per column. Raises PolicyRefusal without budget or room."""
-        refuse_if_infeasible(self.name, domain, rho_nano, max_model_cells)
+        refuse_if_too_large(self.name, domain, rho_nano, max_model_cells)
         rho = rho_text(rho_nano)
         step = f"Count each of the {len(domain.columns)} columns with noise, for rho {rho} in all."
         options = {"max_model_cells": max_model_cells}

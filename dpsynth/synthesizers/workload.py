@@ -18,13 +18,13 @@ def closure(domain: Domain, degree: int, most_cells: int) -> dict[Clique, float]
     """Every marginal of 1 to ``degree`` columns with at most ``most_cells`` cells, and its weight.
 
     The paper's weight is the overlap with the workload, summed over it: for all ``degree``-way marginals
-    that is proportional to the number of columns. Scaled so that the largest weight is 1. Columns with
+    that is proportional to the number of columns; times the policy's weight of its columns. Columns with
     one single code carry nothing and are left out.
     """
     names = [name for name in domain.names if domain[name].size > 1]
     degree = min(degree, len(names))
     return {
-        clique: ways / degree
+        clique: ways / degree * domain.weight(clique)
         for ways in range(1, degree + 1)
         for clique in combinations(names, ways)
         if ways == 1 or domain.size(clique) <= most_cells
@@ -55,5 +55,6 @@ class Feasible:
             inside = any(set(ids).issubset(other) for other in self._measured)
             if not inside and self._layout.domain.size(clique) > cells:
                 return math.inf
-            self._cells[clique] = 0 if inside else model_cells(self._layout.sizes, [*self._measured, ids])
+            held = [*self._measured, *self._layout.zeros, ids]
+            self._cells[clique] = 0 if inside else model_cells(self._layout.sizes, held)
         return self._cells[clique]

@@ -131,6 +131,9 @@ def _what_leaves(body: dict[str, Any]) -> None:
         say(f"Made from one part of the table only: {request['partition']}.")
     st.caption("Columns")
     say(", ".join(release["columns"]))
+    if further := body.get("model", {}).get("plain"):
+        st.caption("What may be drawn later")
+        say(further)
     left, right = st.columns(2)
     with left:
         words_of_others("To whom, in the requester's words", request["recipients"])
@@ -165,6 +168,10 @@ def _promise(guarantee: dict[str, Any]) -> None:
             "and the smaller one is the tighter promise."
         )
     say(odds_text(guarantee["epsilon"], guarantee["delta"]))
+    if relies := guarantee.get("relies_on"):
+        st.warning(f"This promise {escaped(relies['plain'])}: the library was given the rows.")
+        for fault in relies["known_faults"]:
+            say(f"Known fault of its {relies['method']}: {fault}")
     if guarantee["unit_note"]:
         say(f"Who is protected: {guarantee['unit_note']}")
     with st.expander("How the promise was computed, and what it rests on"):
@@ -188,8 +195,8 @@ def _budget(scopes: list[dict[str, str]], delta: str) -> None:
                 "After": rho_text(after),
                 "Cap": rho_text(cap),
                 "Left for ever": rho_text(max(0, cap - after)),
-                "Promise": f"epsilon {scope['epsilon_cap']} at delta {delta}",
-                "Spent with this": f"epsilon {scope['epsilon_after']} at delta {delta}",
+                "Promise": f"epsilon {scope['epsilon_cap']} at delta {scope.get('delta', delta)}",
+                "Spent with this": f"epsilon {scope['epsilon_after']} at delta {scope.get('delta', delta)}",
             }
         )
     budget_chart(bars)

@@ -62,9 +62,10 @@ def _form(found: DatasetInfo) -> _Draft:
         _public_facts(policy)
     names = [one.name for one in policy.synthesis.allowed]
     synthesizer = str(st.selectbox("Synthesizer", names))
-    st.caption(SYNTHESIZERS.get(synthesizer, "a plug-in of this installation"))
+    other = "a library that is given the rows" if ":" in synthesizer else "a plug-in of this installation"
+    st.caption(SYNTHESIZERS.get(synthesizer, other))
     part = _part(policy)
-    epsilon, delta = _budget_inputs(policy)
+    epsilon, delta = _budget_inputs(policy, synthesizer)
     least = policy.approval.justification_min_chars
     purpose = st.text_area(
         f"Purpose (plain text, at least {least} characters)",
@@ -134,8 +135,11 @@ def _from_text() -> None:
         st.session_state[_SLIDER] = value
 
 
-def _budget_inputs(policy: Policy) -> tuple[str, str]:
-    """Epsilon and delta as exact text; the slider only writes into the text box."""
+def _budget_inputs(policy: Policy, synthesizer: str) -> tuple[str, str | None]:
+    """Epsilon and delta as exact text; the slider only writes into the text box.
+
+    A library that is given rows (``engine:method``) takes the delta that the policy states for it.
+    """
     top = max(_STEP, float(policy.budget.per_release.epsilon or "5"))
     low, start = min(_LOW, top / 2), min(0.5, top)
     st.session_state[_RANGE] = (low, top)
@@ -151,6 +155,9 @@ def _budget_inputs(policy: Policy) -> tuple[str, str]:
     )
     left, right = st.columns(2)
     epsilon = left.text_input("Epsilon, exact", key=_EXACT, on_change=_from_text, help="This number counts.")
+    if ":" in synthesizer:
+        right.caption("Delta: what the policy lets such a library fail with.")
+        return epsilon.strip(), None
     delta = right.text_input(
         "Delta", value=policy.budget.report_delta, help="The chance that the promise may fail; very small."
     )

@@ -65,6 +65,7 @@ RESULTS: dict[str, Word] = {
     "pass": Word("Pass", ":material/check_circle:", "green"),
     "warn": Word("Warning", ":material/warning:", "orange"),
     "inconclusive": Word("Inconclusive, not a pass", ":material/help:", "orange"),
+    "not_tested": Word("Not tested, not a pass", ":material/help:", "orange"),
     "fail": Word("Fail", ":material/cancel:", "red"),
     "block": Word("Blocked", ":material/block:", "red"),
     "stop": Word("Stopped", ":material/block:", "red"),
@@ -81,6 +82,9 @@ SYNTHESIZERS: dict[str, str] = {
     "independent": "each column by itself; relations between columns are lost",
     "mst": "a tree of related column pairs",
     "aim": "chooses the column combinations that fit worst, round by round",
+    "privbayes": "a directed model that says which columns depend on which",
+    "wide": "for many columns: a mixture of groups or a small tree, whichever explains more",
+    "auto": "the platform chooses from public facts, and says why",
 }
 
 _NANO = Decimal(10) ** 9

@@ -23,10 +23,12 @@ def bound_contributions(units: NDArray[np.int64], max_rows: int, key: bytes) -> 
         key: secret of this run.
     """
     keep = units >= 0
-    values, counts = np.unique(units[keep], return_counts=True)
-    for unit in values[counts > max_rows].tolist():
-        rows = np.flatnonzero(units == unit)
-        ranks = [_rank(key, unit, ordinal) for ordinal in range(len(rows))]
+    order = np.argsort(units, kind="stable")
+    values, starts, counts = np.unique(units[order], return_index=True, return_counts=True)
+    over = (counts > max_rows) & (values >= 0)
+    for unit, start, count in np.column_stack([values, starts, counts])[over].tolist():
+        rows = order[start : start + count]
+        ranks = [_rank(key, unit, ordinal) for ordinal in range(count)]
         keep[rows[np.argsort(ranks)[max_rows:]]] = False
     return keep
 

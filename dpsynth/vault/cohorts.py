@@ -21,7 +21,7 @@ from pathlib import Path
 from dpsynth.core.canonical import sha256_hex
 from dpsynth.core.errors import IntegrityError, PolicyRefusal
 from dpsynth.policy.model import Policy
-from dpsynth.vault.sources import RawTable
+from dpsynth.vault.raw import RawTable
 
 __all__ = ["file_mac", "id_text", "keep_cohort", "key_sha256"]
 
@@ -47,7 +47,7 @@ def _hashes(raw: RawTable, policy: Policy, key: bytes) -> set[bytes]:
     column = policy.privacy_unit.id_column
     if column is None:
         raise PolicyRefusal("New units cannot be told without an id column", remedy="use refresh: none")
-    ids = {id_text(text) for text in raw.columns[column]} - {""}
+    ids = {id_text(text) for (texts,) in raw.blocks([column]) for text in texts.values} - {""}
     return {hmac.new(key, text.encode(), hashlib.sha256).digest()[:_BYTES] for text in ids}
 
 

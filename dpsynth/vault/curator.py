@@ -8,17 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.accounting.filter import PrivacyFilter
-from dpsynth.core.curator import Candidate, NoisyMarginal, Progress
+from dpsynth.accounting.reserve import entrusted_event
+from dpsynth.core.curator import Candidate, Entrustment, NoisyMarginal, Progress
 from dpsynth.core.domain import Clique, Domain
+from dpsynth.core.errors import PolicyRefusal
+from dpsynth.core.table import SyntheticTable
 from dpsynth.core.unit import PrivacyUnit
 from dpsynth.mechanisms.marginal import MarginalMechanism
 from dpsynth.mechanisms.noise import Noise
 from dpsynth.mechanisms.select import SelectMechanism, checked_estimate
+from dpsynth.vault.counts import KnownCounts
+from dpsynth.vault.entrusting import Trustee
 from dpsynth.vault.table import SensitiveTable
 
 __all__ = ["TableCurator"]
-
-_CACHED_CELLS = 50_000_000
 
 
 class TableCurator:
@@ -31,14 +34,15 @@ class TableCurator:
         budget: PrivacyFilter,
         noise: Noise,
         watch: Callable[[Progress], None] | None = None,
+        trustee: Trustee | None = None,
     ) -> None:
         self._table = table
         self._unit = unit
         self._filter = budget
         self._noise = noise
         self._watch = watch
-        self._cache: dict[Clique, NDArray[np.int64]] = {}
-        self._cached_cells = 0
+        self._trustee = trustee
+        self._counts = KnownCounts(table)
 
     @property
     def domain(self) -> Domain:
@@ -59,6 +63,7 @@ class TableCurator:
         sensitivity = self._unit.l2_sensitivity()
         mechanisms = [MarginalMechanism(self.domain.clique(c), sigma, sensitivity) for c in cliques]
         self._filter.charge(*(mechanism.event for mechanism in mechanisms))
+        self._counts.want(mechanism.clique for mechanism in mechanisms)
         return [self._answer(mechanism) for mechanism in mechanisms]
 
     def select(
@@ -72,7 +77,25 @@ class TableCurator:
         lattice = {clique: checked_estimate(estimates[clique], size) for clique, size in sizes.items()}
         mechanism = SelectMechanism(tuple(candidates), epsilon, self._unit.l1_sensitivity())
         self._filter.charge(mechanism.event)
+        self._counts.want(sizes)
         return self._choose(mechanism, lattice)
+
+    def entrust(self, trust: Entrustment, rows: int) -> SyntheticTable:
+        """Rows that the run's own library makes, its whole declared budget charged before it is given any."""
+        if self._trustee is None or self._trustee.trust != trust:
+            raise PolicyRefusal(
+                "This run may not give rows to that library",
+                allowed="the library that its request, its policy and its plan name, or none",
+                remedy="report this synthesizer to its author",
+            )
+        if self._unit.max_rows != 1 or self._unit.adjacency != "add_remove":
+            raise PolicyRefusal(
+                "An entrusted library promises its budget for one row that is added or removed",
+                allowed="a policy whose unit is one row, under add_remove",
+                remedy="choose a synthesizer that asks the curator",
+            )
+        self._filter.charge(entrusted_event(trust.epsilon, trust.delta))
+        return self._trustee.run(self._table, rows)
 
     def tell(self, progress: Progress) -> None:
         """Pass progress on to whoever watches this run."""
@@ -80,7 +103,7 @@ class TableCurator:
             self._watch(progress)
 
     def _answer(self, mechanism: MarginalMechanism) -> NoisyMarginal:
-        return mechanism.release(self._count(mechanism.clique), self._noise)
+        return mechanism.release(self._counts.of(mechanism.clique), self._noise)
 
     def _choose(self, mechanism: SelectMechanism, estimates: Mapping[Clique, NDArray[np.int64]]) -> int:
         return mechanism.release(self._scores(mechanism, estimates), self._noise)
@@ -89,16 +112,6 @@ class TableCurator:
         self, mechanism: SelectMechanism, estimates: Mapping[Clique, NDArray[np.int64]]
     ) -> NDArray[np.int64]:
         errors = [
-            mechanism.l1_error(self._count(c.clique), estimates[c.clique]) for c in mechanism.candidates
+            mechanism.l1_error(self._counts.of(c.clique), estimates[c.clique]) for c in mechanism.candidates
         ]
         return mechanism.scores(errors)
-
-    def _count(self, names: Clique) -> NDArray[np.int64]:
-        """True counts; kept between rounds while they fit in memory (a public rule: sizes are public)."""
-        counts = self._cache.get(names)
-        if counts is None:
-            counts = self._table._marginal(names)
-            if self._cached_cells + counts.size <= _CACHED_CELLS:
-                self._cache[names] = counts
-                self._cached_cells += counts.size
-        return counts

@@ -8,29 +8,46 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal, InvalidOperation
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dpsynth.core.domain import Column
 from dpsynth.policy.columns import ColumnSpec
+from dpsynth.vault.counting.rows import Codes, code_type
 
-__all__ = ["encode_column"]
+__all__ = ["ColumnEncoder", "encode_column"]
+
+_KNOWN_TEXTS = 100_000
+"""Texts of a column whose codes are remembered: few where people write the same, and never too many."""
 
 
-def encode_column(spec: ColumnSpec, column: Column, raw: Sequence[str]) -> NDArray[np.int64]:
-    """Codes of one raw text column, shape (rows,).
+class ColumnEncoder:
+    """Encodes blocks of one raw text column.
 
     Surrounding blanks are cut. An empty text is missing. Out-of-domain and missing values go where the
     policy says; nothing here can raise for a value, so no error can depend on one row.
     """
-    encoder = _categorical(spec, column) if column.kind == "categorical" else _numeric(spec, column)
-    cache: dict[str, int] = {}
-    codes = np.empty(len(raw), dtype=np.int64)
-    for position, text in enumerate(raw):
-        code = cache.get(text)
-        if code is None:
-            code = cache[text] = encoder(text.strip())
-        codes[position] = code
-    return codes
+
+    def __init__(self, spec: ColumnSpec, column: Column) -> None:
+        self._encode = _categorical(spec, column) if column.kind == "categorical" else _numeric(spec, column)
+        self._type = code_type(column.size)
+        self._known: dict[str, int] = {}
+
+    def codes(self, texts: Sequence[str]) -> Codes:
+        """Code of each text, shape (texts,)."""
+        codes = np.empty(len(texts), dtype=self._type)
+        known = self._known
+        for position, text in enumerate(texts):
+            code = known.get(text)
+            if code is None:
+                if len(known) >= _KNOWN_TEXTS:
+                    known.clear()
+                code = known[text] = self._encode(text.strip())
+            codes[position] = code
+        return codes
+
+
+def encode_column(spec: ColumnSpec, column: Column, raw: Sequence[str]) -> Codes:
+    """Codes of one raw text column, shape (rows,)."""
+    return ColumnEncoder(spec, column).codes(raw)
 
 
 def _categorical(spec: ColumnSpec, column: Column) -> Callable[[str], int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from dataclasses import dataclass
 
@@ -11,50 +10,35 @@ from numpy.typing import NDArray
 
 from dpsynth.policy.model import Policy
 from dpsynth.vault.bounding import bound_contributions, in_partition
-from dpsynth.vault.cohorts import id_text
-from dpsynth.vault.encode import encode_column
-from dpsynth.vault.sources import RawTable, check_fingerprint, parse
+from dpsynth.vault.counting.rows import whole_columns
+from dpsynth.vault.intake import encode_rows
+from dpsynth.vault.sources import SourceBytes, check_fingerprint, parse
 from dpsynth.vault.table import SensitiveTable
 
 __all__ = ["CoinedRows", "flip_coin", "open_table"]
 
 
-def open_table(data: bytes, expected_sha256: str, policy: Policy, partition: str = "") -> SensitiveTable:
-    """Check the fingerprint, parse, bound contributions and encode to the policy's domain.
+def open_table(
+    data: SourceBytes, expected_sha256: str, policy: Policy, partition: str = ""
+) -> SensitiveTable:
+    """Check the fingerprint, parse, encode to the policy's domain and bound contributions.
 
     With ``partition``, a public value of the policy's partition column, only the units of that part.
     """
     check_fingerprint(data, expected_sha256)
-    raw = parse(data, policy)
     domain = policy.domain()
-    units = _units(raw, policy)
-    codes = {
-        spec.name: encode_column(spec, domain[spec.name], raw.columns[spec.name])
-        for spec in policy.columns
-        if spec.action == "keep"
-    }
+    source, units = encode_rows(parse(data, policy, thorough=False), policy)
+    keep = np.ones(len(units), dtype=np.bool_)
     if partition:
         column = str(policy.privacy_unit.partition_column)
-        inside = in_partition(units, codes[column], domain[column].values.index(partition))
-        units, codes = units[inside], {name: column[inside] for name, column in codes.items()}
-    keep = bound_contributions(units, policy.privacy_unit.max_rows_per_unit, secrets.token_bytes(32))
-    ordered = {name: codes[name][keep] for name in domain.names}
-    return SensitiveTable(domain, ordered, units[keep])
-
-
-def _units(raw: RawTable, policy: Policy) -> NDArray[np.int64]:
-    """Unit of each row: the row itself without an id column, else a digest of its id (-1 if missing)."""
-    id_column = policy.privacy_unit.id_column
-    if id_column is None:
-        return np.arange(len(next(iter(raw.columns.values()))), dtype=np.int64)
-    return np.array([_unit_number(id_text(text)) for text in raw.columns[id_column]], dtype=np.int64)
-
-
-def _unit_number(text: str) -> int:
-    """A 62-bit digest of an id: two ids collide with negligible probability, and merging is safe."""
-    if not text:
-        return -1
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 2
+        codes = whole_columns(source, (column,))[column].astype(np.int64)
+        keep = in_partition(units, codes, domain[column].values.index(partition))
+    if policy.privacy_unit.id_column is not None:
+        bound = policy.privacy_unit.max_rows_per_unit
+        keep[keep] = bound_contributions(units[keep], bound, secrets.token_bytes(32))
+    elif not partition:
+        return SensitiveTable(domain, source, units)  # each row is a unit, and all of them are wanted
+    return SensitiveTable(domain, source.where(keep), units[keep])
 
 
 @dataclass(frozen=True, repr=False)

@@ -1,4 +1,7 @@
-"""Sources: CSV and Parquet files, read whole from one handle, hashed on that handle, parsed strictly.
+"""Sources: CSV and Parquet files, copied from one handle, hashed on that handle, parsed strictly.
+
+The copy is in memory, or under a policy that allows large files in a private file without a name: bytes are
+hashed before anything is parsed, and nobody can change them in between.
 
 Errors here are for the data owner at registration. At run time the service turns any of them into one
 fixed sentence, because what a file looks like is a fact about people.
@@ -11,32 +14,31 @@ import hashlib
 import io
 import os
 import stat
-from dataclasses import dataclass
+import tempfile
 from pathlib import Path
+from typing import IO
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dpsynth.core.errors import BadInput, IntegrityError, PolicyRefusal
 from dpsynth.policy.model import Policy
+from dpsynth.vault.raw import HeldFile, ListedRows, ParquetTexts, RawTable, readable
 
-__all__ = ["RawTable", "fingerprint", "parse", "read_bytes"]
+__all__ = ["RawTable", "SourceBytes", "fingerprint", "parse", "read_bytes"]
 
 csv.field_size_limit(1 << 20)
 
+SourceBytes = bytes | HeldFile
+"""A source as read: in memory, or as a private copy."""
 
-@dataclass(frozen=True, repr=False)
-class RawTable:
-    """Text columns as read, by name. Holds rows of people: never leaves the vault."""
+_IN_MEMORY = 1 << 26
+"""A policy that allows no more bytes than this has its file read into memory."""
 
-    columns: dict[str, list[str]]
-
-    def __repr__(self) -> str:
-        return "<RawTable: contents withheld>"
+_COPY = 1 << 20
 
 
-def read_bytes(path: Path, max_bytes: int) -> bytes:
+def read_bytes(path: Path, max_bytes: int) -> SourceBytes:
     """All bytes of a regular file that is no symbolic link and within the policy's size."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -57,19 +59,38 @@ def read_bytes(path: Path, max_bytes: int) -> bytes:
                 allowed=f"at most {max_bytes} bytes (source.max_bytes)",
                 remedy="register a smaller extract, or have a new policy version approved",
             )
-        return stream.read(max_bytes + 1)
+        return stream.read(max_bytes + 1) if max_bytes <= _IN_MEMORY else _hold(stream, max_bytes)
 
 
-def fingerprint(data: bytes) -> str:
+def _hold(stream: IO[bytes], max_bytes: int) -> HeldFile:
+    """A private copy that the file system forgets with this process, hashed as it is written."""
+    copy = tempfile.TemporaryFile()  # noqa: SIM115 - it outlives this call
+    digest, room = hashlib.sha256(), max_bytes + 1
+    while piece := stream.read(min(_COPY, room)):
+        copy.write(piece)
+        digest.update(piece)
+        room -= len(piece)
+    return HeldFile(copy, digest.hexdigest())
+
+
+def fingerprint(data: SourceBytes) -> str:
     """SHA-256 of the file as read. Private: a hash of a small table can be confirmed by guessing."""
-    return hashlib.sha256(data).hexdigest()
+    return data.sha256 if isinstance(data, HeldFile) else hashlib.sha256(data).hexdigest()
 
 
-def parse(data: bytes, policy: Policy) -> RawTable:
-    """Parse as the policy's format and check the schema. Raises BadInput or PolicyRefusal."""
-    table = _parse_csv(data, policy) if policy.source.format == "csv" else _parse_parquet(data, policy)
-    rows = len(next(iter(table.columns.values())))
-    if rows > policy.source.max_rows:
+def parse(data: SourceBytes, policy: Policy, *, thorough: bool = True) -> RawTable:
+    """Parse as the policy's format and check the schema. Raises BadInput or PolicyRefusal.
+
+    Args:
+        data: the file.
+        policy: its format, columns and limits.
+        thorough: decode a Parquet file in full, so that any fault shows now rather than on reading.
+    """
+    if policy.source.format == "csv":
+        table: RawTable = _parse_csv(_whole(data), policy)
+    else:
+        table = _parse_parquet(data, policy, thorough)
+    if table.rows > policy.source.max_rows:
         raise PolicyRefusal(
             "The source has more rows than the policy allows",
             allowed=f"at most {policy.source.max_rows} rows (source.max_rows)",
@@ -78,7 +99,14 @@ def parse(data: bytes, policy: Policy) -> RawTable:
     return table
 
 
-def check_fingerprint(data: bytes, expected: str) -> None:
+def _whole(data: SourceBytes) -> bytes:
+    if isinstance(data, bytes):
+        return data
+    data.stream.seek(0)
+    return data.stream.read()
+
+
+def check_fingerprint(data: SourceBytes, expected: str) -> None:
     """Raises IntegrityError if the file is not the one that was registered."""
     if fingerprint(data) != expected:
         raise IntegrityError(
@@ -111,7 +139,7 @@ def _decode_text(data: bytes) -> str:
         ) from error
 
 
-def _parse_csv(data: bytes, policy: Policy) -> RawTable:
+def _parse_csv(data: bytes, policy: Policy) -> ListedRows:
     reader = csv.reader(
         io.StringIO(_decode_text(data), newline=""), delimiter=policy.source.delimiter, strict=True
     )
@@ -139,42 +167,25 @@ def _parse_csv(data: bytes, policy: Policy) -> RawTable:
             remedy="correct that line",
         ) from error
     columns = list(zip(*rows, strict=True)) if rows else [()] * len(names)
-    return RawTable({name: list(column) for name, column in zip(names, columns, strict=True)})
+    return ListedRows(dict(zip(names, columns, strict=True)))
 
 
-def _parse_parquet(data: bytes, policy: Policy) -> RawTable:
-    try:
-        file = pq.ParquetFile(pa.BufferReader(data))
-        declared = sum(
-            file.metadata.row_group(i).total_byte_size for i in range(file.metadata.num_row_groups)
+def _parse_parquet(data: SourceBytes, policy: Policy, thorough: bool) -> ParquetTexts:
+    with readable():
+        file = pq.ParquetFile(pa.BufferReader(data) if isinstance(data, bytes) else data.stream)
+        groups = range(file.metadata.num_row_groups)
+        declared = sum(file.metadata.row_group(group).total_byte_size for group in groups)
+        schema = file.schema_arrow
+    if file.metadata.num_rows > policy.source.max_rows or declared > 20 * policy.source.max_bytes:
+        raise PolicyRefusal(
+            "The Parquet file declares more than the policy allows",
+            allowed="source.max_rows rows, and 20 times source.max_bytes once decompressed",
+            remedy="register a smaller extract",
         )
-        if file.metadata.num_rows > policy.source.max_rows or declared > 20 * policy.source.max_bytes:
-            raise PolicyRefusal(
-                "The Parquet file declares more than the policy allows",
-                allowed="source.max_rows rows, and 20 times source.max_bytes once decompressed",
-                remedy="register a smaller extract",
-            )
-        _check_header(list(file.schema_arrow.names), policy)
-        if any(pa.types.is_nested(field.type) for field in file.schema_arrow):
-            raise BadInput(
-                "The Parquet file holds nested columns", allowed="flat columns", remedy="flatten it"
-            )
-        table = file.read()
-    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
-        raise BadInput(
-            "The Parquet file cannot be read", remedy="write it again with a current tool"
-        ) from error
-    return RawTable(
-        {name: [_text(value) for value in table[name].to_pylist()] for name in table.column_names}
-    )
-
-
-def _text(value: object) -> str:
-    """A Parquet value as the text a CSV would hold: whole floats without a point, nulls empty."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return str(int(value))
-    if isinstance(value, float) and np.isfinite(value) and value == int(value):
-        return str(int(value))
-    return str(value)
+    _check_header(list(schema.names), policy)
+    if any(pa.types.is_nested(field.type) for field in schema):
+        raise BadInput("The Parquet file holds nested columns", allowed="flat columns", remedy="flatten it")
+    table = ParquetTexts(file, data)
+    if thorough:
+        table.check()
+    return table

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.core.domain import Clique, Domain
+from dpsynth.vault.counting.count import count_marginals
+from dpsynth.vault.counting.rows import Codes, MemoryRows, RowSource, code_type, whole_columns
 
 __all__ = ["SensitiveTable"]
 
@@ -20,46 +22,44 @@ class SensitiveTable:
     reviewable mischief; it does not stop hostile code in the same process.
     """
 
-    __slots__ = ("_codes", "_domain", "_reads", "_units")
+    __slots__ = ("_domain", "_reads", "_source", "_units")
 
     def __init__(
-        self, domain: Domain, codes: Mapping[str, NDArray[np.integer]], units: NDArray[np.int64]
+        self, domain: Domain, codes: Mapping[str, NDArray[np.integer]] | RowSource, units: NDArray[np.int64]
     ) -> None:
-        """Codes: one array (rows,) per column of the domain; units: the unit of each row, (rows,)."""
+        """Codes: an array (rows,) for each column, or a source of them; units: the unit of each row."""
         self._domain = domain
         self._units = units
         self._reads = 0
-        self._codes = {
-            name: np.ascontiguousarray(codes[name], dtype=np.min_scalar_type(max(domain[name].size - 1, 0)))
-            for name in domain.names
-        }
+        self._source: RowSource = (
+            _in_memory(domain, codes, len(units)) if isinstance(codes, Mapping) else codes
+        )
 
     @property
     def domain(self) -> Domain:
         """The public domain."""
         return self._domain
 
-    def _rows(self) -> dict[str, NDArray[np.unsignedinteger]]:
-        """The encoded columns. Every read of rows in this room goes through here and is counted."""
+    def _open(self) -> RowSource:
+        """The encoded rows. Every read of rows in this room goes through here and is counted."""
         self._reads += 1
-        return self._codes
+        return self._source
+
+    def _rows(self) -> dict[str, Codes]:
+        """The encoded columns, each whole."""
+        return whole_columns(self._open())
+
+    def _marginals(self, cliques: Sequence[Clique]) -> dict[Clique, NDArray[np.int64]]:
+        """True counts over each clique, flattened in C order, in one read; the total for the empty clique."""
+        return count_marginals(self._open(), cliques)
 
     def _marginal(self, names: Clique) -> NDArray[np.int64]:
-        """True counts over ``names``, flattened in C order; the total for the empty clique."""
-        codes = self._rows()
-        if not names:
-            return np.array([len(self._units)], dtype=np.int64)
-        cells = self._domain.size(names)
-        index: NDArray[np.int64] = np.zeros(len(self._units), dtype=np.int64)
-        for name in names:
-            index *= self._domain[name].size
-            index += codes[name]
-        return np.bincount(index, minlength=cells)
+        """True counts over ``names``."""
+        return self._marginals([names])[names]
 
     def _select(self, keep: NDArray[np.bool_]) -> SensitiveTable:
         """The rows where ``keep`` is true."""
-        codes = {name: column[keep] for name, column in self._rows().items()}
-        return SensitiveTable(self._domain, codes, self._units[keep])
+        return SensitiveTable(self._domain, self._open().where(keep), self._units[keep])
 
     def __repr__(self) -> str:
         return "<SensitiveTable: contents withheld>"
@@ -69,3 +69,9 @@ class SensitiveTable:
 
     def __array__(self, *_: object, **__: object) -> NoReturn:
         raise TypeError("a sensitive table is not an array")
+
+
+def _in_memory(domain: Domain, codes: Mapping[str, NDArray[np.integer]], rows: int) -> MemoryRows:
+    sizes = dict(zip(domain.names, domain.shape, strict=True))
+    held = {name: np.ascontiguousarray(codes[name], dtype=code_type(size)) for name, size in sizes.items()}
+    return MemoryRows(sizes, held, rows)

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from dpsynth.accounting.cost import cost_of, total
 from dpsynth.accounting.curves import NANO, zcdp_curve
-from dpsynth.accounting.events import DiscreteGaussian, Event, NoisyMax
+from dpsynth.accounting.events import DiscreteGaussian, Entrusted, Event, NoisyMax
 from dpsynth.accounting.filter import PrivacyFilter
 from dpsynth.accounting.gaussian_dp import bounded_range_mu2, discrete_gaussian_mu2
-from dpsynth.accounting.reserve import marginal_cost
+from dpsynth.accounting.reserve import entrusted_cost, entrusted_event, marginal_cost
 from dpsynth.accounting.statement import state
+from dpsynth.core.errors import BadInput
 
 RHOS = st.integers(10**5, 2 * 10**9)
 
@@ -86,3 +87,22 @@ def test_several_counts_need_no_more_than_one_of_all_their_rho(sigmas: list[floa
     whole = discrete_gaussian_mu2(together)
     apart = total(cost_of(DiscreteGaussian(sigma)) for sigma in sigmas)
     assert whole is None or apart.mu2 <= whole + len(sigmas)
+
+
+@pytest.mark.parametrize(("epsilon", "delta"), [("0.1", "0"), ("1", "1e-7"), ("8", "1e-9")])
+def test_an_entrusted_library_costs_randomized_response_and_its_delta(epsilon: str, delta: str) -> None:
+    cost = entrusted_cost(epsilon, delta)
+    assert cost == cost_of(Entrusted(Decimal(epsilon), Decimal(delta)))
+    assert cost.delta == int(Decimal(delta) * 10**18)
+    assert cost.undominated == 1
+    # The curve of a pure declaration never lies above its epsilon.
+    assert all(value <= float(epsilon) * 1e9 + 1 for value in cost.rdp)
+
+
+@pytest.mark.parametrize(
+    ("epsilon", "delta"),
+    [("0", "0"), ("-1", "0"), ("1001", "0"), ("1", "1"), ("1", "-1"), ("x", "0"), ("1", "")],
+)
+def test_what_is_no_budget_of_a_library_is_bad_input(epsilon: str, delta: str) -> None:
+    with pytest.raises(BadInput):
+        entrusted_event(epsilon, delta)

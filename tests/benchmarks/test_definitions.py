@@ -67,14 +67,14 @@ def test_the_floor_keeps_each_column_and_the_bootstrap_keeps_the_rows(bench: dic
 
 
 def test_counting_and_noise_are_parts_of_the_fit_that_was_timed(bench: dict[str, ModuleType]) -> None:
-    count = SensitiveTable._marginal
+    count = SensitiveTable._marginals
     result = bench["fits"].timed_fit(
         "independent", sensitive(), PrivacyUnit("row", None, 1, "add_remove"), 10**8, 100
     )
     assert result.marginals_counted == 3
     assert 0 < result.counting_seconds + result.noise_seconds < result.seconds
     assert math.isclose(result.spent, 1.0, abs_tol=1e-6)
-    assert SensitiveTable._marginal is count
+    assert SensitiveTable._marginals is count
 
 
 def test_an_engine_that_miscounts_stops_the_benchmark(

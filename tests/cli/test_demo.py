@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import signal
 import stat
+import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -157,3 +161,36 @@ def test_a_run_that_fails_ends_the_demo_and_draws_no_bar_as_done(
         follow(Platform.open(fresh), fresh, request, seen.append)
     assert "done" not in seen
     assert caught.value.exit_code == 1
+
+
+def test_ctrl_c_in_the_demo_ends_its_worker_and_leaves_the_ledger_right(tmp_path: Path) -> None:
+    from dpsynth.service import Platform
+
+    state = tmp_path / "state"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dpsynth.cli", "--state", str(state), "demo", "--synthesizer", "mst"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    stages = {"opening", "fitting", "sampling", "auditing"}
+    while process.poll() is None:
+        time.sleep(0.1)
+        if (state / "keys" / "dana.json").exists():
+            asked = Platform.open(state).requests("dana")
+            if any(one.stage in stages for one in asked):
+                break
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the demo and to its worker
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 130
+    platform = Platform.open(state)
+    (request,) = platform.requests("dana")
+    assert request.state == "failed"
+    assert err == f"stopped. {request.id}: failed. {request.message}\n"
+    assert "after its budget was spent" in request.message
+    people = platform.budget("dana")[0]
+    assert (people.spent_nano, people.held_nano) == (request.rho_nano, 0)
+    assert platform.verify_ledger() > 0
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)

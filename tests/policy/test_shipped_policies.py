@@ -70,3 +70,16 @@ def test_adult_keeps_the_documented_columns_without_the_survey_weight(adult: Pol
     assert len(adult.domain()["native-country"].values) == 42
     assert len(adult.domain()["education"].values) == 17
     assert all("adult.names, UCI, 1996 (public)" in (s.domain_source or "") for s in adult.columns if s.kept)
+
+
+def test_adult_states_that_rank_of_education_follows_from_its_kind(adult: Policy) -> None:
+    domain = adult.domain()
+    (rank,) = domain.determined
+    assert (rank.column, rank.by) == ("education-num", "education")
+    told = dict(zip(domain["education"].values, rank.codes, strict=True))
+    assert domain["education-num"].values[told["Preschool"]] == "1"
+    assert domain["education-num"].values[told["Doctorate"]] == "16"
+    assert sorted(rank.codes) == list(range(17))
+    (jobless,) = domain.impossible
+    assert jobless.clique == ("workclass", "occupation")
+    assert len(jobless.cells) == len(domain["occupation"].values) - 1

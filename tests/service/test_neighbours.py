@@ -44,6 +44,7 @@ def artefacts(home: Path, platform: Platform, request_id: str) -> dict[str, Any]
     statement = json.loads(files["privacy-statement.json"])
     return {
         "names": sorted(files),
+        "model": (home / "models" / f"{request_id}.npz").read_bytes(),
         "bytes": {name: data for name, data in files.items() if name not in timed | {"audits/audit.json"}},
         "sizes": {name: len(files[name]) for name in timed},
         "guarantee": statement["guarantee"],

@@ -78,6 +78,7 @@ def test_the_dossier_says_all_that_is_signed_for(desk: Any, open_as: Any) -> Non
         assert item in [box.label for box in at.checkbox]
     assert said(at, "Copies of a published release cannot be recalled")
     assert said(at, "does not come back")
+    assert said(at, "may draw further rows from it, also under conditions or with given margins")
     budget = at.table[0].value.iloc[0].map(lambda cell: cell.replace("\\", ""))
     assert budget["Left for ever"] == "0.034017566"
     assert budget["Promise"] == "epsilon 1.6 at delta 1e-6"
