@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import threading
 
 from dpsynth.accounting.cost import ZERO, Cost, cost_of, total
-from dpsynth.accounting.curves import ORDERS
+from dpsynth.accounting.curves import NANO, ORDERS
 from dpsynth.accounting.events import Event
+from dpsynth.accounting.gaussian_dp import discrete_gaussian_mu2
 from dpsynth.core.errors import BudgetExceeded
 
 __all__ = ["PrivacyFilter"]
+
+_SMALL = NANO // 10
+_LARGEST = 3 * NANO
+"""Of more rho no Gaussian dominates a discrete one."""
+
+_TOO_MUCH = 1 << 62
 
 
 class PrivacyFilter:
@@ -36,10 +44,10 @@ class PrivacyFilter:
 
     @property
     def remaining_rho(self) -> int:
-        """Largest nano-rho that a further Gaussian mechanism may cost, rounded down."""
+        """Nano-rho that a further discrete Gaussian mechanism may cost: all that is left, rounded down."""
         curve = zip(ORDERS, self._cap.rdp, self._spent.rdp, strict=True)
         left = min((cap - used) // order for order, cap, used in curve)
-        return left if self._cap.undominated else min(left, (self._cap.mu2 - self._spent.mu2) // 2)
+        return left if self._cap.undominated else _within(left, self._cap.mu2 - self._spent.mu2)
 
     def charge(self, *events: Event) -> None:
         """Accept all events together or none. Raises BudgetExceeded before anything is drawn."""
@@ -53,3 +61,26 @@ class PrivacyFilter:
                 )
             self._spent = after
             self._events.extend(events)
+
+
+def _within(rho_nano: int, room: int) -> int:
+    """Of so many nano-rho those whose mu squared, as one discrete Gaussian count, is within ``room``.
+
+    To one part in a million; never too many.
+    """
+    high = min(rho_nano, room // 2, _LARGEST)
+    # mu squared is 2 rho (1 + rho / 6 + ...): the long way is taken only near the end.
+    if high < 1 or (high <= _SMALL and room >= 2 * high + high * high // (2 * NANO) + 2):
+        return max(high, 0)
+    if (cost := _mu2(high)) <= room:
+        return high
+    low = high * room // cost  # within, because mu squared grows faster than rho
+    while high - low > 1 + low // 10**6:
+        middle = (low + high) // 2
+        low, high = (middle, high) if _mu2(middle) <= room else (low, middle)
+    return low
+
+
+def _mu2(rho_nano: int) -> int:
+    found = discrete_gaussian_mu2(math.sqrt(0.5 * NANO / rho_nano) * (1 - 1e-12))
+    return _TOO_MUCH if found is None else found

@@ -39,7 +39,9 @@ def sample(
 ) -> None:
     """Draw further rows from the model of a published release. Post-processing: costs nothing.
 
-    The distribution is the model's own, exactly: conditions are worked into it, no row is thrown away.
+    The distribution is the model's own, exactly: conditions are worked into it, no row is thrown away. A run
+    of aim may also have counted pairs that its model has no room for: rows follow these too, except under
+    --where and --margins, where they follow the model alone.
     """
     from dpsynth.service import SampleForm
 

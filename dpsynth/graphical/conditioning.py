@@ -4,6 +4,9 @@ A condition is split into disjoint boxes (a set of codes for each of some column
 is conditioned by evidence on its calibrated junction tree (Koller & Friedman 2009, section 10.3.3: multiply
 one clique, then pass the change outwards); the whole is the mixture of these, each in proportion to its
 probability.
+
+Counts beyond the tree (``GraphicalModel.beyond``) are of everybody and say nothing exact of those who meet a
+condition: a conditioned model follows the tree alone.
 """
 
 from __future__ import annotations
@@ -165,14 +168,14 @@ def _project(values: Array, ids: Ids, keep: Ids) -> Array:
 
 @dataclass(frozen=True)
 class Conditioned:
-    """The exact conditional distribution of a model; a fitted model itself.
+    """The exact conditional distribution of a model's tree; a fitted model itself.
 
     Attributes:
         model: the model, unconditioned. The boxes are conditioned one at a time, when they are asked for:
             together they could need many times its memory.
         boxes: the disjoint boxes with a probability above 0.
         shares: probability of each box given the condition, summing to 1.
-        probability: the model's probability of the condition, 0 < p <= 1 up to rounding.
+        probability: the tree's probability of the condition, 0 < p <= 1 up to rounding.
     """
 
     model: GraphicalModel
@@ -209,13 +212,14 @@ class Conditioned:
 def inside(model: GraphicalModel, box: Box) -> tuple[GraphicalModel, float]:
     """The model given that each column of a box has one of its codes, and the probability of that.
 
-    With probability 0 the model comes back as far as it could be conditioned.
+    What comes back follows the tree alone: it holds no potentials, which know nothing of the box, and no
+    counts beyond the tree. With probability 0 it comes back as far as it could be conditioned.
     """
     beliefs, mass = model.beliefs, 1.0
     for column, mask in box.items():
         beliefs, share = absorb(beliefs, model.layout.ids((column,)), mask.astype(np.float64))
         mass *= share
-    return replace(model, beliefs=beliefs), mass
+    return replace(model, beliefs=beliefs, potentials={}, beyond=()), mass
 
 
 def condition(model: GraphicalModel, where: Condition) -> Conditioned:

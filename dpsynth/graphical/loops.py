@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import numba
@@ -22,11 +23,23 @@ logging.getLogger("numba").setLevel(logging.WARNING)
 
 def _compiled(loop: Callable[..., Any]) -> Callable[..., Any]:
     """Machine code on first use; kept where numba finds a folder that it may write."""
+    for_this_process: Callable[..., Any] = numba.njit(nogil=True)(loop)
     try:
-        made: Callable[..., Any] = numba.njit(cache=True, nogil=True)(loop)
+        kept: Callable[..., Any] = numba.njit(cache=True, nogil=True)(loop)
     except RuntimeError:  # there is no such folder
-        made = numba.njit(nogil=True)(loop)
-    return made
+        return for_this_process
+
+    @wraps(loop)
+    def run(*arguments: Any) -> Any:
+        try:
+            return kept(*arguments)
+        except OSError:  # the folder is full, or what lies there is broken: the loop itself raises none
+            return for_this_process(*arguments)
+
+    return run
+
+
+_inner = numba.njit(nogil=True)
 
 
 @_compiled
@@ -103,7 +116,7 @@ def resample(
     return changed
 
 
-@_compiled
+@_inner  # type: ignore[untyped-decorator, unused-ignore]
 def _base(row: Any, column: int, table: int, columns: Any, strides: Any, starts: Any) -> Any:
     """Cell of the row in a table were its code in ``column`` 0, and the stride of that column."""
     base, stride = starts[table], 0
@@ -118,7 +131,7 @@ def _base(row: Any, column: int, table: int, columns: Any, strides: Any, starts:
     return base, stride
 
 
-@_compiled
+@_inner  # type: ignore[untyped-decorator, unused-ignore]
 def _add_logs(scores: Any, size: int, row: Any, column: int, stack: Any, logs: Any) -> None:
     columns, strides, starts, of = stack
     for place in range(of.shape[1]):
@@ -130,7 +143,7 @@ def _add_logs(scores: Any, size: int, row: Any, column: int, stack: Any, logs: A
             scores[code] += logs[base + code * stride]
 
 
-@_compiled
+@_inner  # type: ignore[untyped-decorator, unused-ignore]
 def _take_excess(
     scores: Any, size: int, row: Any, column: int, stack: Any, excess: Any, weights: Any
 ) -> None:
@@ -147,7 +160,7 @@ def _take_excess(
                 scores[code] -= weights[table] * (excess[base + code * stride] - now)
 
 
-@_compiled
+@_inner  # type: ignore[untyped-decorator, unused-ignore]
 def _draw(scores: Any, size: int, point: float) -> int:
     """A code by its log-scores; ``point`` is uniform in [0, 1)."""
     top, mass = scores[:size].max(), 0.0
@@ -164,7 +177,7 @@ def _draw(scores: Any, size: int, point: float) -> int:
     return last
 
 
-@_compiled
+@_inner  # type: ignore[untyped-decorator, unused-ignore]
 def _move(row: Any, column: int, new: int, stack: Any, excess: Any) -> None:
     columns, strides, starts, of = stack
     old = row[column]

@@ -24,8 +24,11 @@ __all__ = ["GraphicalModel"]
 _POOL = 8
 """Rows drawn for each row kept."""
 
-_MOST_POOLED = 2_000_000
-"""Above this many drawn rows sampling error is small and the table is drawn at once."""
+_MOST_POOLED = 30_000_000
+"""Above this many drawn codes the table is drawn at once: sampling error is small, memory is not."""
+
+_LEAST_SWEPT = 10_000
+"""Sweeps move rows together: of fewer rows each would go to the likeliest cell instead of a random one."""
 
 _SETTLING_SWEEPS = 3
 _LOG_ZERO = -1e9
@@ -72,13 +75,13 @@ class GraphicalModel:
 
     def _pool(self, rows: int, rng: np.random.Generator) -> Rows:
         """At least ``rows`` rows of the model, and of what it was told beyond its tree."""
-        times = _POOL if 0 < rows * _POOL <= _MOST_POOLED else 1
+        times = _POOL if 0 < rows * _POOL * len(self._sizes) <= _MOST_POOLED else 1
         if not self.beyond:
             return self._draw(rows * times, rng)
         potentials = dict(self.potentials)
         for ids, values in self.layout.zeros.items():
             potentials[ids] = potentials.get(ids, 0.0) + np.maximum(values, _LOG_ZERO)
-        start = self._draw(rows, rng)
+        start = self._draw(max(rows, min(round(self.total), _LEAST_SWEPT)), rng)
         sweeps = posterior_rows(start, self._sizes, potentials, self.beyond, self.total, rng)
         kept = islice(sweeps, _SETTLING_SWEEPS, _SETTLING_SWEEPS + times)
         return np.concatenate([swept.copy() for swept in kept])

@@ -35,7 +35,9 @@ _CELLS_NAMED = 3
 
 
 def reweight(model: GraphicalModel, margins: Sequence[Margin], max_cells: int) -> GraphicalModel:
-    """The model closest to ``model`` that has all the margins, within ``TOLERANCE``.
+    """The model closest to the tree of ``model`` that has all the margins, within ``TOLERANCE``.
+
+    Counts beyond the tree are left behind: they are of the population before it was reweighted.
 
     Args:
         model: over free columns; its total stays as it is.
@@ -57,7 +59,7 @@ def reweight(model: GraphicalModel, margins: Sequence[Margin], max_cells: int) -
             beliefs, off = _fit_one(beliefs, ids, target, margin, layout)
             worst = max(worst, off)
         if worst <= TOLERANCE:
-            return replace(model, beliefs=beliefs)
+            return replace(model, beliefs=beliefs, potentials={}, beyond=())
     raise BadInput(
         "The margins cannot hold together in this model, or only in the limit",
         allowed=f"margins that meet within {TOLERANCE} in {_SWEEPS} passes",

@@ -20,12 +20,15 @@ from dpsynth.graphical.stack import Rows, Stack, stack_of
 
 __all__ = ["thinned"]
 
+_LEAST_ROWS = 1_000
+"""Of fewer rows an exchange would make the likely ones likelier still: they stay as they were drawn."""
+
 _MOST_CELLS = 4_000_000
 _MOST_TABLES = 1_500
 
 
 def thinned(pool: Rows, rows: int, sizes: Sequence[int], rng: np.random.Generator) -> Rows:
-    """``rows`` rows of ``pool`` whose marginals are close to the pool's.
+    """``rows`` rows of ``pool`` whose marginals are close to the pool's; fewer than 1,000 are just drawn.
 
     Args:
         pool: (many, columns); at least ``rows`` rows.
@@ -38,7 +41,7 @@ def thinned(pool: Rows, rows: int, sizes: Sequence[int], rng: np.random.Generato
     mixed = pool[rng.permutation(len(pool))]
     kept = np.array(mixed[:rows], order="C")
     stack = _compared(sizes)
-    if not (rows and stack.cells):
+    if rows < _LEAST_ROWS or not stack.cells:
         return kept
     excess = stack.counts(kept) - stack.counts(pool) * (rows / len(pool))
     for start in range(rows, len(mixed), rows):

@@ -18,6 +18,7 @@ from dpsynth.core.errors import BadInput, PolicyRefusal
 from dpsynth.core.table import SyntheticTable
 from dpsynth.graphical.conditioning import condition
 from dpsynth.graphical.margins import MOST_BYTES, Margin, parse_margins
+from dpsynth.graphical.model import GraphicalModel
 from dpsynth.graphical.reweighting import reweight
 from dpsynth.graphical.where import parse, through_parents
 from dpsynth.ledger.chain import append
@@ -88,13 +89,14 @@ def sample(store: Store, home: Path, actor: str, request_id: str, form: SampleFo
         signed = str(signed_dossier(connection, row).body.get("model", {}).get("sha256", ""))
     kind = format_of(form.out, tuple(policy.release.formats))
     verify_bundle(home / "bundles" / f"release-{row.id}", load_public_keys(home / "keys"), datetime.now(UTC))
-    model, probability = _shaped(home, row, policy, signed, form)
+    kept = open_model(home, row.id, signed, policy.domain())
+    model, probability = _shaped(kept, policy, form)
     rng = os_generator()
     parts = _parts(model, form.rows, rng)
     with written_rows(form.out, parts, policy.domain(), kind, rng) as sha256, store.write() as connection:
         _published(connection, actor, request_id)
         append(connection, "sample", request=request_id, actor=actor, rows=form.rows, file_sha256=sha256)
-    lines = _lines(request_id, form, probability)
+    lines = _lines(request_id, form, probability, beyond=bool(kept.beyond))
     return SampleView(request_id, str(form.out), form.rows, sha256, probability, lines)
 
 
@@ -110,12 +112,9 @@ def _published(connection: Connection, actor: str, request_id: str) -> tuple[Row
     return row, parsed_policy(row.policy_text, row.dataset_id)
 
 
-def _shaped(
-    home: Path, row: Row[tuple[object, ...]], policy: Policy, sha256: str, form: SampleForm
-) -> tuple[FittedModel, str]:
+def _shaped(model: GraphicalModel, policy: Policy, form: SampleForm) -> tuple[FittedModel, str]:
     """The model, reweighted and then conditioned, and the probability of the condition."""
     domain, probability = policy.domain(), ""
-    model = open_model(home, row.id, sha256, domain)
     if form.margins:
         targets = [margin for path in form.margins for margin in _margins(path, domain)]
         model = reweight(model, targets, policy.synthesis.max_model_cells)
@@ -150,11 +149,16 @@ def _parts(model: FittedModel, rows: int, rng: np.random.Generator) -> Iterator[
         yield model.sample(min(_PART, rows - start), rng)
 
 
-def _lines(request_id: str, form: SampleForm, probability: str) -> tuple[str, ...]:
+def _lines(request_id: str, form: SampleForm, probability: str, beyond: bool) -> tuple[str, ...]:
     lines = [f"{form.rows:,} rows from the model of {request_id}, in {form.out}. They cost nothing."]
     if form.margins:
         names = ", ".join(path.name for path in form.margins)
         lines.append(f"Reweighted to the margins of {names}: these numbers are yours, not the release's.")
     if form.where:
         lines.append(f"Every row meets the condition, which has probability {probability} in the model.")
+    if beyond and (form.where or form.margins):
+        lines.append(
+            "These rows follow the model alone, not the pairs that were counted beside it: the rows of the "
+            "bundle, and further ones without --where and --margins, follow both."
+        )
     return tuple(lines)

@@ -53,8 +53,8 @@ def noise_error(rho_nano: int, rows_per_sigma: float, cells: int) -> float:
 
 
 def within_room(layout: Layout, cliques: Sequence[Clique], more: Clique, room: int) -> bool:
-    """Whether the tree over ``cliques`` and ``more`` has at most ``room`` cells."""
-    ids: list[Ids] = [layout.ids(each) for each in (*cliques, more)]
+    """Whether the tree over ``cliques``, ``more`` and the structural zeros has at most ``room`` cells."""
+    ids: list[Ids] = [*layout.zeros, *(layout.ids(each) for each in (*cliques, more))]
     return layout.domain.size(more) <= room and model_cells(layout.sizes, ids) <= room
 
 
@@ -66,9 +66,10 @@ class Growth:
         curator, purse: who answers, and what may be spent.
         singles: answers about single columns.
         pairs: candidates of the first batch, in any order.
-        choices: how many marginals may be chosen in all, >= 2.
+        choices: how many private choices there may be in all, >= 2; each costs, also one that does not fit.
         rho_choices: nano-rho for choosing; all that is left after it is for counting.
         room: most cells of the tree.
+        asked: private choices made so far.
     """
 
     curator: Curator
@@ -80,6 +81,7 @@ class Growth:
     room: int
     rows_per_sigma: float
     chosen: list[Clique] = field(default_factory=list)
+    asked: int = 0
 
     def run(self, model: GraphicalModel) -> GraphicalModel:
         """Choose, count, refit, twice; the last count takes all that is left."""
@@ -87,7 +89,7 @@ class Growth:
         counting = start - self.rho_choices
         for batch in range(_BATCHES):
             last = batch == _BATCHES - 1
-            most = self.choices // _BATCHES if not last else self.choices - len(self.chosen)
+            most = self.choices // _BATCHES if not last else self.choices - self.asked
             price = max(counting // self.choices, 1)
             new = self._choose(
                 model, self._candidates(batch), most, price, self.room * (batch + 1) // _BATCHES
@@ -148,7 +150,7 @@ class Growth:
                 scored = {each: scored[each] for each in scored if self._fits(layout, new, each, room)}
                 if not scored:
                     break
-            left -= 1
+            left, self.asked = left - 1, self.asked + 1
             picked = list(scored)[self.curator.select(list(scored.values()), estimates, epsilon)]
             del scored[picked]
             if self._fits(layout, new, picked, room):

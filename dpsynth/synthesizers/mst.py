@@ -109,9 +109,9 @@ def _pairs(domain: Domain, edges: Sequence[Clique], room: int) -> list[Clique]:
         joined = part[one] | part[two]
         part.update(dict.fromkeys(joined, joined))
     layout = Layout(domain)
+    held = [*layout.zeros, *map(layout.ids, edges)]  # what is publicly impossible is in the tree as well
     return [
         pair
         for pair in combinations(_useful(domain), 2)
-        if part[pair[0]] is not part[pair[1]]
-        and model_cells(layout.sizes, [layout.ids(each) for each in (*edges, pair)]) <= room
+        if part[pair[0]] is not part[pair[1]] and model_cells(layout.sizes, [*held, layout.ids(pair)]) <= room
     ]

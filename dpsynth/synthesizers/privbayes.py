@@ -21,7 +21,7 @@ import numpy as np
 
 from dpsynth.core.curator import Candidate, Curator, FittedModel, NoisyMarginal, Plan, Progress
 from dpsynth.core.domain import Clique, Domain
-from dpsynth.graphical.factor import Array
+from dpsynth.graphical.factor import Array, Ids
 from dpsynth.graphical.fitting import fit
 from dpsynth.graphical.junction_tree import model_cells
 from dpsynth.graphical.model import GraphicalModel
@@ -209,9 +209,15 @@ class _Run:
             for parents in sorted(sets):
                 clique = self.domain.clique((*parents, name))
                 size = self.domain.size(clique)
-                if size <= most and (len(parents) == 1 or size <= useful):
+                if size <= most and (len(parents) == 1 or size <= useful) and self._fits(placed, clique):
                     found.append((name, clique))
         return found
+
+    def _fits(self, placed: Sequence[Ids], clique: Clique) -> bool:
+        """Whether the tree keeps its room where structural zeros join what the network does not."""
+        layout = self.model.layout
+        held = [*placed, *layout.zeros, layout.ids(clique)]
+        return not layout.zeros or model_cells(layout.sizes, held) <= self.room
 
     def _estimate(self, name: str, clique: Clique) -> Array:
         """Counts over a family while ``name`` is still independent of the others."""

@@ -94,6 +94,8 @@ def checked_answer(data: bytes, domain: Domain, rows: int) -> SyntheticTable:
         answer = file.read()
     except (pa.ArrowException, OSError):
         _refuse("gave an answer that is no Parquet file")
+    if answer.num_rows != rows:  # a footer may say otherwise than the pages hold
+        _refuse("gave other columns or another number of rows than was asked for")
     for column, values in zip(domain.columns, answer.columns, strict=True):
         if values.null_count:
             _refuse("left values out")

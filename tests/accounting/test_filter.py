@@ -131,7 +131,7 @@ def test_what_was_accepted_is_what_is_counted_and_never_more_than_was_reserved(
 
 
 @given(st.lists(EVENTS, max_size=3), st.sampled_from([zcdp_cost(10**8), cost_of(Gaussian(1.0))]))
-def test_the_rho_that_remains_is_what_a_further_gaussian_may_cost(asked: list[Event], reserved: Cost) -> None:
+def test_the_rho_that_remains_is_what_a_further_count_may_cost(asked: list[Event], reserved: Cost) -> None:
     budget = PrivacyFilter(reserved)
     for event in asked:
         try:
@@ -141,6 +141,7 @@ def test_the_rho_that_remains_is_what_a_further_gaussian_may_cost(asked: list[Ev
     left = budget.remaining_rho
     assert left >= 0
     if left > 10:
-        budget.charge(Gaussian((2 * (left - 2) / 1e9) ** -0.5))
-    with pytest.raises(BudgetExceeded):
-        budget.charge(Gaussian((2 * (left + 2) / 1e9) ** -0.5))
+        # As a curator asks: on the integers mu squared is more than 2 rho, and must fit too.
+        with pytest.raises(BudgetExceeded):
+            budget.charge(DiscreteGaussian((2 * (left * 1.001 + 3) / 1e9) ** -0.5))
+        budget.charge(DiscreteGaussian((2 * left / 1e9) ** -0.5 * (1 + 1e-9)))

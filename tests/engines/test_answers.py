@@ -153,6 +153,16 @@ def test_what_is_no_parquet_file_is_refused(data: bytes) -> None:
         checked_answer(data, DOMAIN, ROWS)
 
 
+def test_a_footer_that_lies_about_the_number_of_rows_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Lying(parquet.ParquetFile):  # type: ignore[misc, unused-ignore]
+        def read(self) -> pa.Table:
+            return super().read().slice(1)
+
+    monkeypatch.setattr(parquet, "ParquetFile", Lying)
+    with pytest.raises(EngineFailure, match="another number of rows"):
+        checked_answer(parquet_bytes(GOOD), DOMAIN, ROWS)
+
+
 @pytest.mark.parametrize("kind", [pa.uint8(), pa.int16(), pa.uint64(), pa.int64()])
 def test_any_width_of_integers_will_do(kind: pa.DataType) -> None:
     found = GOOD.cast(pa.schema([(name, kind) for name in GOOD.column_names]))

@@ -22,6 +22,7 @@ from dpsynth.graphical.inference import BeliefTree, calibrate
 from dpsynth.graphical.junction_tree import junction_tree
 from dpsynth.graphical.layout import Layout
 from dpsynth.graphical.margins import Margin, parse_margins
+from dpsynth.graphical.measurements import Target
 from dpsynth.graphical.model import GraphicalModel
 from dpsynth.graphical.reweighting import TOLERANCE, reweight
 from dpsynth.graphical.storage import model_bytes, read_model
@@ -73,6 +74,15 @@ def hidden_model() -> GraphicalModel:
     potentials = {(i, group): rng.normal(size=(sizes[i], 3)) for i in range(group)}
     beliefs = calibrate(junction_tree(sizes, potentials), sizes, potentials)
     return GraphicalModel(layout, potentials, beliefs, 1000.0, 0.0)
+
+
+def model_beyond() -> GraphicalModel:
+    """A tree of pairs, told of a pair that no clique holds: colour says nearly all about "in"."""
+    model, values = model_of("tree"), np.full((3, 4), 5.0)
+    values[[0, 1, 2], [0, 1, 2]] = 300.0
+    ids = model.layout.ids(("colour", "in"))
+    assert model.beliefs.tree.home(ids) < 0
+    return replace(model, beyond=(Target(ids, values, 4.0),))
 
 
 def joint_of(model: GraphicalModel | conditioning.Conditioned) -> Array:
@@ -481,8 +491,38 @@ def test_a_stored_model_comes_back_as_it_was(name: str) -> None:
     np.testing.assert_array_equal(*drawn)
 
 
+def test_a_stored_model_keeps_what_it_was_told_beyond_its_tree_and_rows_follow_it() -> None:
+    model = model_beyond()
+    back = read_model(model_bytes(model), DOMAIN)
+    assert [(one.ids, one.variance) for one in back.beyond] == [(one.ids, 4.0) for one in model.beyond]
+    assert set(back.potentials) == set(model.potentials)
+    seeds = [np.random.default_rng(4) for _ in range(2)]
+    drawn = [each.sample(1000, rng) for each, rng in zip((model, back), seeds, strict=True)]
+    np.testing.assert_array_equal(drawn[0].matrix(), drawn[1].matrix())
+    told = model.layout.outward(model.beyond[0].values, ("colour", "in")) / model.beyond[0].values.sum()
+    wanted = drawn[1].marginal(("colour", "in")) / 1000
+    assert (
+        np.abs(wanted - told).sum()
+        < 0.2
+        < np.abs(joint_of(model).sum(axis=(1, 2, 3, 4)).ravel() - told).sum()
+    )
+
+
+def test_conditional_and_reweighted_rows_of_such_a_model_follow_the_tree_alone() -> None:
+    model, alone = model_beyond(), model_of("tree")
+    given, plain = (condition(each, parse(CONDITIONS[4], DOMAIN)) for each in (model, alone))
+    seeds = [np.random.default_rng(4) for _ in range(2)]
+    drawn = [each.sample(2000, rng) for each, rng in zip((given, plain), seeds, strict=True)]
+    np.testing.assert_array_equal(drawn[0].matrix(), drawn[1].matrix())
+    met = truth(CONDITIONS[4])[tuple(drawn[0].codes[name] for name in DOMAIN.names)]
+    assert met.all(), "a sweep moved rows out of the condition"
+    shares = np.array([0.7, 0.1, 0.1, 0.1])
+    moved = reweight(model, [Margin(("colour",), shares, 1.0)], 10_000).sample(2000, np.random.default_rng(1))
+    assert np.abs(moved.marginal(("colour",)) - 2000 * shares).max() <= 1.0
+
+
 def test_a_stored_model_does_not_depend_on_the_numbering_of_columns() -> None:
-    model = model_of("tree")
+    model = model_beyond()
     data = model_bytes(model)
     renumbered = Layout(DOMAIN)
     order = renumbered.names
@@ -492,11 +532,15 @@ def test_a_stored_model_does_not_depend_on_the_numbering_of_columns() -> None:
         patch.setattr(Layout, "sizes", turned["sizes"])
         back = read_model(data, DOMAIN)
         np.testing.assert_allclose(joint_of(back), joint_of(model), atol=1e-12)
+        assert back.beyond[0].ids == back.layout.ids(("colour", "in"))
+        assert back.beyond[0].ids != model.beyond[0].ids
+        turned_back = back.layout.outward(back.beyond[0].values, ("colour", "in"))
+    np.testing.assert_array_equal(turned_back, model.layout.outward(model.beyond[0].values, ("colour", "in")))
 
 
 def test_bytes_that_are_no_model_of_this_domain_are_refused() -> None:
     model = model_of("tree")
-    data = model_bytes(model)
+    data, told = model_bytes(model), model_beyond()
     pickled = io.BytesIO()
     np.savez(pickled, head=np.array([{"a": 1}], dtype=object))
     torn = BeliefTree(model.beliefs.tree, [belief * 2 for belief in model.beliefs.beliefs])
@@ -509,6 +553,9 @@ def test_bytes_that_are_no_model_of_this_domain_are_refused() -> None:
         model_bytes(replace(model, beliefs=torn)),
         model_bytes(replace(model, beliefs=BeliefTree(loop, model.beliefs.beliefs))),
         data.replace(b'"version":1', b'"version":2'),
+        model_bytes(replace(told, beyond=(replace(told.beyond[0], variance=0.0),))),
+        model_bytes(replace(told, beyond=(replace(told.beyond[0], values=np.full((3, 4), np.nan)),))),
+        model_bytes(replace(told, potentials={told.beyond[0].ids: np.zeros((2, 2))})),
     ]
     for one in bad:
         with pytest.raises(IntegrityError, match="stored model"):

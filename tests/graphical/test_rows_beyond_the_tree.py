@@ -175,6 +175,17 @@ def test_thinned_rows_are_closer_to_their_pool_than_drawn_ones_and_all_come_from
     assert {tuple(row) for row in kept}.issubset({tuple(row) for row in pool})
 
 
+def test_few_rows_are_as_likely_as_the_model_says() -> None:
+    shares = np.array([0.5, 0.3, 0.15, 0.05])
+    pool, rng = np.zeros((20_000, 2), dtype=np.int32), np.random.default_rng(13)
+    for column in range(2):
+        pool[:, column] = rng.permutation(np.repeat(np.arange(4), (20_000 * shares).astype(int)))
+    drawn = np.concatenate(
+        [thinned(pool[rng.permutation(len(pool))[:16]], 2, [4, 4], rng) for _ in range(2_000)]
+    )
+    assert np.bincount(drawn[:, 0], minlength=4) / len(drawn) == pytest.approx(shares, abs=0.03)
+
+
 @pytest.mark.parametrize("rows", [0, 1])
 def test_nothing_and_one_row_are_thinned_too(rows: int) -> None:
     pool = rows_of(8 * rows, np.random.default_rng(8))

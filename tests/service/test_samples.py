@@ -130,6 +130,14 @@ def test_rows_meet_the_condition_and_the_margins(release: Any, tmp_path: Path) -
     refused(release, BadInput, "probability 0", where="a = 0 and a = 1")
 
 
+@pytest.mark.parametrize("beyond", [True, False])
+@pytest.mark.parametrize("where", ["a = '1'", ""])
+def test_it_is_said_where_rows_do_not_follow_what_the_tree_has_no_room_for(beyond: bool, where: str) -> None:
+    form = SampleForm(10, Path("more.csv"), where)
+    said = any("follow the model alone" in line for line in samples._lines("r-1", form, "0.5", beyond))
+    assert said == (beyond and bool(where))
+
+
 def test_the_model_stays_private_is_named_by_the_dossier_and_is_no_part_of_the_bundle(release: Any) -> None:
     path = release.home / "models" / f"{release.request}.npz"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -292,9 +300,9 @@ def test_public_structure_holds_in_further_rows_and_conditions_reach_determined_
     inner = fit(replace(reduced(RULED), impossible=()), [answer])  # a model that was not told of the zeros
     sha256 = models.keep_model(tmp_path, "r-1", StructuredModel(inner, RULED))
     policy: Any = SimpleNamespace(domain=lambda: RULED, synthesis=SimpleNamespace(max_model_cells=1000))
-    row: Any = SimpleNamespace(id="r-1")
+    kept = models.open_model(tmp_path, "r-1", sha256, RULED)
     form = SampleForm(3000, tmp_path / "more.csv", where)
-    shaped, _ = samples._shaped(tmp_path, row, policy, sha256, form)
+    shaped, _ = samples._shaped(kept, policy, form)
     table = shaped.sample(3000, np.random.default_rng(1))
     assert table.domain == RULED
     assert not violating(RULED, table.codes).any()

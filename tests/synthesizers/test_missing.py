@@ -97,7 +97,7 @@ def test_some_missing_values_keep_their_share_and_their_relations(policy: Policy
 def test_a_column_without_missing_values_gets_hardly_any(policy: Policy, name: str) -> None:
     cells = released(policy, name, [("75.0", "3", "a", "f")] * 500)
     assert share(cells["weight"], lambda text: text == "") < 0.05
-    assert share(cells["weight"], lambda text: text and 50 <= float(text) < 100) > 0.95
+    assert share(cells["weight"], lambda text: bool(text) and 50 <= float(text) < 100) > 0.95
 
 
 @pytest.mark.parametrize("name", sorted(available()))

@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from dpsynth.accounting.cost import cost_of, total
+from dpsynth.accounting.filter import PrivacyFilter
 from dpsynth.accounting.reserve import marginal_cost
 from dpsynth.core.curator import Candidate, Curator, Entrustment, FittedModel, NoisyMarginal, Plan, Progress
 from dpsynth.core.domain import Clique, Column, Determined, Domain, Impossible
@@ -22,7 +23,9 @@ from dpsynth.graphical.model import GraphicalModel
 from dpsynth.mechanisms.noise import OpenDPNoise
 from dpsynth.synthesizers.registry import available, load_synthesizer
 from dpsynth.synthesizers.structure import ReducedCurator, StructuredModel, StructuredSynthesizer, reduced
+from dpsynth.vault.curator import TableCurator
 from dpsynth.vault.surrogate import Door
+from dpsynth.vault.table import SensitiveTable
 
 RHO = 20_000_000
 ROOM = 1000
@@ -348,3 +351,23 @@ def test_any_synthesizer_profits_without_knowing() -> None:
     whole = model.expand(rows)
     assert whole.domain == DOMAIN
     assert (whole.codes["level"] == rows.codes["grade"]).all()
+
+
+@pytest.mark.parametrize("name", ["aim", "mst", "privbayes", "wide"])
+def test_zeros_count_towards_the_room_of_a_model(name: str) -> None:
+    """Zeros along a chain fit; pairs across it would close large cycles with them."""
+    columns = tuple(Column(f"c{i}", "categorical", values=tuple("abcdef")) for i in range(6))
+    zeros = tuple(Impossible((f"c{i}", f"c{i + 1}"), (0,)) for i in range(4))
+    domain, room, rng = Domain(columns, zeros), 450, np.random.default_rng(3)
+    base = rng.integers(1, 6, 3_000)
+    codes = {
+        each: np.where(rng.random(3_000) < 0.5, base, rng.integers(1, 6, 3_000)) for each in domain.names
+    }
+    table = SensitiveTable(domain, codes, np.arange(3_000))
+    found = load_synthesizer(name)
+    plan = found.plan(domain, RHO, room)
+    budget = PrivacyFilter(marginal_cost(RHO, plan.choices_nano, "1e-9"))
+    model = found.fit(plan, TableCurator(table, UNIT, budget, OpenDPNoise()))
+    inner = model.inner if isinstance(model, StructuredModel) else model
+    assert isinstance(inner, GraphicalModel)
+    assert inner.cells <= room

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from dpsynth.accounting.events import NoisyMax
 from dpsynth.accounting.filter import PrivacyFilter
 from dpsynth.accounting.reserve import marginal_cost
 from dpsynth.core.curator import NoisyMarginal, Progress, Synthesizer
@@ -19,6 +20,7 @@ from dpsynth.core.unit import PrivacyUnit
 from dpsynth.graphical.layout import Layout
 from dpsynth.graphical.model import GraphicalModel
 from dpsynth.mechanisms.noise import OpenDPNoise
+from dpsynth.synthesizers import growth
 from dpsynth.synthesizers.growth import within_room
 from dpsynth.synthesizers.independent import Independent
 from dpsynth.synthesizers.mixture import PairTargets, as_model, fit_mixture
@@ -119,6 +121,19 @@ def test_where_nothing_is_related_the_rest_goes_to_single_columns() -> None:
     _, told, budget = run(Wide(), domain, codes, 1_000_000)
     assert decision(told) == "decided for independent columns"
     assert budget.remaining_rho < 0.01 * 1_000_000
+
+
+def test_choices_that_do_not_fit_are_paid_from_the_share_for_choosing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(growth, "_REFRESHES", 1)  # what cannot fit any more stays among the candidates
+    domain, codes = chain(10, 10_000)
+    model, told, budget = run(Wide(), domain, codes, room=160)
+    assert decision(told) == "decided for a tree"
+    choices = [event for event in budget.events if isinstance(event, NoisyMax)]
+    spent = sum(event.epsilon**2 / 8 for event in choices)
+    assert spent <= (Wide().plan(domain, 15_000_000, 160).choices_nano or 0) * 1e-9
+    assert model.cells <= 160
 
 
 @pytest.mark.parametrize("room", [200, 1_000])
