@@ -177,8 +177,8 @@ class _Run:
             self.price_choice *= 4
 
     def _choose(self) -> tuple[Clique, NDArray[np.float64]]:
-        used = self.budget - self.left + self.price_measure + self.price_choice
-        allowed = self.feasible.within(self.model.potentials, self.room * used / self.budget)
+        used = self.budget - self.purse.left + self.price_measure + self.price_choice
+        allowed = self.feasible.within(self.model.potentials, self.room * used / (self.budget - self.reserve))
         estimates = {clique: self.model.marginal(clique) for clique in allowed}
         candidates = [
             Candidate(clique, self.weights[clique], self._noise_error(estimates[clique].size))
