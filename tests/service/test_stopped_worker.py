@@ -71,6 +71,12 @@ def processes() -> Any:
     return context
 
 
+@pytest.fixture(autouse=True)
+def _children_find_this_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They load what they run by the name of this module, whatever pytest was started from."""
+    monkeypatch.syspath_prepend(str(Path(__file__).resolve().parents[2]))
+
+
 @pytest.fixture(scope="module")
 def torture() -> ModuleType:
     with pytest.MonkeyPatch.context() as patch:
