@@ -12,19 +12,20 @@ What differs, each kept because it lowered the error of all three-way marginals:
   kept for those that no measured clique holds; they cost no choice. Rows follow them through the posterior of
   :mod:`dpsynth.graphical.records`.
 - *Thinned rows.* A table of independent draws adds its own sampling error, at epsilon 1 a twentieth of the
-  whole; :mod:`dpsynth.graphical.thinning` takes half of it away.
+  whole; :mod:`dpsynth.graphical.thinning` takes a third of it away.
 - *Exact accounting.* The run asks its curator what is left, which is the smaller of the Renyi and the exact
   Gaussian remainder; a charge stated by its sum of mu squared has a tenth more to spend at epsilon 1.
 - A twentieth of a round goes into its choice instead of a tenth.
 - A final, longer fit; a budget too small for rounds goes to one-way marginals at once.
 
-Tried on Adult, and left out because it did not help: offsetting a candidate by the noise that a cell of its
-estimate could really keep (half of it) instead of the nominal noise of all cells: large sparse triples are
-then chosen and measured again and again, three-way error up by a third at epsilon 1. Counting all unsupported
-pairs at epsilon 1: it gains no more than its budget does in further rounds. A penalty on the divergence from
-uniform in the fit, a hundredth of a likelihood of all rows and more: worse at epsilon 0.1 and 1. Thinning
-against marginals of two columns instead of three: half of the gain. At epsilon 1, 32 or 8 rounds for each
-column instead of 16; offsetting by 0.6 or 1.4 of the nominal noise (up by a tenth, by a twentieth).
+Tried on Adult, one to three runs each, and left out because it did not help: offsetting a candidate by the
+noise that a cell of its estimate could really keep (half of it) instead of the nominal noise of all cells:
+large sparse triples are then chosen and measured again and again, three-way error up by a third, at epsilon
+1. Counting all unsupported pairs at epsilon 1: it gains no more than its budget does in further rounds. A
+penalty on the divergence from uniform in the fit, a hundredth of a likelihood of all rows and more: worse
+at epsilon 0.1 and 1. Thinning against marginals of two columns instead of three: half of the gain. At
+epsilon 1, 32 or 8 rounds for each column instead of 16; offsetting by 0.6 or 1.4 of the nominal noise (up
+by a tenth, by a twentieth).
 """
 
 from __future__ import annotations

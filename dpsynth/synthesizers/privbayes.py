@@ -5,9 +5,10 @@ set of parents among the placed ones whose joint counts the model, in which that
 explains worst: the paper's R score, less what noise alone would add. Differences to the paper: Gaussian
 noise; the joint counts of each choice are measured at once, so that later choices see them; parents lie
 together in an earlier family, so that the network is decomposable (Lauritzen 1996, section 2.1): what it
-states of conditional independence holds exactly in the fitted model, and one consistent fit serves all
-measurements. Families are limited by theta-usefulness (section 4.1): their mean count is at least theta
-standard deviations of their noise, by the noisy number of rows.
+states of conditional independence holds exactly in the fitted model (publicly impossible cells may add
+dependence of their own), and one consistent fit serves all measurements. Families are limited by
+theta-usefulness (section 4.1): their mean count is at least theta standard deviations of their noise, by the
+noisy number of rows.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class DirectedModel(GraphicalModel):
     parents: Mapping[str, Clique] = field(default_factory=dict)
 
     def statements(self) -> tuple[str, ...]:
-        """One plain sentence for each column, in the order of placing; each holds exactly in the model."""
+        """One plain sentence for each column, in the order of placing; exact where no cell is impossible."""
         said, placed = [], list[str]()
         for name, parents in self.parents.items():
             others = [each for each in placed if each not in parents]
