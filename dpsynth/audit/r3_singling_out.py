@@ -25,8 +25,8 @@ def check_singling_out(evidence: ReleaseEvidence, plan: AuditPlan, rng: np.rando
         rng: randomness of the attack.
 
     Returns:
-        fail if the upper bound reaches ``excess_stop``; warn from ``excess_warn``; inconclusive if there
-        are too few coins for the upper bound to be below ``excess_stop`` even without any excess.
+        fail if the upper bound reaches ``excess_stop`` and an excess is shown at ``label_alpha``, one-sided;
+        inconclusive if it reaches that limit and none is shown; warn from ``excess_warn``.
     """
     if evidence.empty or evidence.fewest_coined < plan.min_coined_per_side:
         plain = "Too few people had a coin, or there was nothing to compare: the attack says nothing."
@@ -47,16 +47,16 @@ def check_singling_out(evidence: ReleaseEvidence, plan: AuditPlan, rng: np.rando
 
 
 def _decide(risk: ExcessRisk, plan: AuditPlan) -> tuple[Outcome, str]:
-    reach = normal_quantile(plan.confidence) * risk.error
-    labels = normal_quantile(1.0 - 2.0 * plan.label_alpha) * risk.error
+    # The upper bound alone would accuse by chance: its reach is often just below the stop limit.
+    strict = normal_quantile(1.0 - 2.0 * plan.label_alpha) * risk.error
     if risk.control >= 1.0:
         return "inconclusive", "Every description isolates someone among strangers too: no excess can show."
-    if risk.excess + labels < 0.0:
+    if risk.excess + strict < 0.0:
         return "inconclusive", "People left out are singled out more than members: check the labels."
-    if risk.high >= plan.excess_stop and risk.low <= 0.0 and reach >= plan.excess_stop:
-        return "inconclusive", "Too few people had a coin for an excess of the stop limit to be ruled out."
+    if risk.high >= plan.excess_stop and risk.excess <= strict:
+        return "inconclusive", "An excess of the stop limit is neither shown nor ruled out: too few coins."
     if risk.high >= plan.excess_stop:
-        return "fail", "Members may be singled out more often than strangers, by the stop limit or more."
+        return "fail", "Members are singled out more often than strangers, maybe by the stop limit or more."
     if risk.high >= plan.excess_warn:
         return "warn", "An excess above the warn limit, but below the stop limit, cannot be ruled out."
     return "pass", "Members are not singled out noticeably more often than people who were left out."

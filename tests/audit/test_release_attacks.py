@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from dpsynth.audit.evidence import ReleaseEvidence, one_row_per_unit
+from dpsynth.audit.r3_singling_out import check_singling_out
 from dpsynth.audit.release import attack_release
 from dpsynth.audit.release_runner import run_release_attacks
 from dpsynth.audit.result import Claim
@@ -80,6 +81,34 @@ def test_releasing_the_members_themselves_fails_every_attack(attack) -> None:
     results = attack(3, members_only)
     assert {k: r.outcome for k, r in results.items()} == dict.fromkeys(("R1", "R3", "R6"), "fail")
     assert results["R1"].details["epsilon_lower_bound"] > 1.0
+
+
+def test_singling_out_accuses_nobody_by_the_reach_of_its_interval(quick) -> None:
+    """Two columns, few coins: the upper bound passes the stop limit in a quarter of correct releases."""
+    columns = [
+        Column(name, "categorical", tuple(map(str, range(size)))) for name, size in (("a", 2), ("b", 40))
+    ]
+    rng, side = np.random.default_rng(3), 300
+
+    def few(count):
+        return np.column_stack([rng.integers(0, 2, count), np.minimum(rng.geometric(0.075, count), 40) - 1])
+
+    def judged():
+        units, claim = (np.arange(side), np.arange(side) + side), Claim(1, "1", "1e-6")
+        sides = few(side), few(side)
+        evidence = ReleaseEvidence(few(600), *sides, *units, few(2000), Domain(tuple(columns)), claim)
+        return check_singling_out(evidence, quick, rng)
+
+    results = [judged() for _ in range(60)]
+    past = [r for r in results if r.high >= quick.excess_stop]
+    accused_by_the_bound_alone = [r for r in past if r.low > 0.0 or r.high - r.estimate < quick.excess_stop]
+    assert len(accused_by_the_bound_alone) >= 6
+    assert [r.outcome for r in results].count("fail") == 0
+
+
+@pytest.mark.parametrize("side", [200, 300])
+def test_singling_out_catches_the_members_themselves_with_few_coins(attack, side) -> None:
+    assert [attack(seed, members_only, side=side)["R3"].outcome for seed in range(10)] == ["fail"] * 10
 
 
 def test_exact_marginals_of_members_contradict_a_claim(attack) -> None:

@@ -38,6 +38,8 @@ def test_a_real_library_walks_from_request_to_a_verified_bundle(
     request = real.submit("sam", ask(name, key=method))
     real.run_once("worker")
     assert real.request("sam", request.id).state == "awaiting_decision", review(home)
+    verdict = real.dossier("carol", request.id).body["audit"]["verdict"]
+    assert verdict not in ("block", "stop"), review(home)
     bundle = approved(real, request)
     report = verify_bundle(bundle, load_public_keys(real.keys_dir), datetime.now(UTC))
     assert "mind: this guarantee relies on smartnoise-synth 1.0.8, not structurally audited" in report.lines
