@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.core.domain import Clique, Domain
+from dpsynth.core.merging import Merging
 
 __all__ = [
     "Candidate",
@@ -31,25 +32,30 @@ class NoisyMarginal:
 
     Attributes:
         clique: the columns, in domain order; the empty tuple for the total count.
-        values: noisy counts, float64, shape (cells,), C order over the clique.
+        values: noisy counts, float64, shape (cells,), C order over the clique, over groups of codes where
+            they were merged.
         sigma: standard deviation of the noise in each cell, in rows.
+        merging: group of each code, for those of its columns whose codes were merged.
     """
 
     clique: Clique
     values: NDArray[np.float64]
     sigma: float
+    merging: Merging = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Candidate:
     """A marginal that may be selected, with public scoring facts.
 
-    The curator scores it as ``weight * (L1(true - estimate) - offset)``.
+    The curator scores it as ``weight * (L1(true - estimate) - offset)``, over groups of codes where
+    ``merging`` merges them.
     """
 
     clique: Clique
     weight: float
     offset: float
+    merging: Merging = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -110,8 +116,13 @@ class Curator(Protocol):
     def count(self, sigma: float) -> NoisyMarginal:
         """Noisy number of rows (clique ``()``). Costs rho = 1 / (2 sigma^2)."""
 
-    def measure(self, cliques: Sequence[Clique], sigma: float) -> list[NoisyMarginal]:
-        """Noisy marginals, exact discrete Gaussian noise. Costs rho = 1 / (2 sigma^2) for each clique."""
+    def measure(
+        self, cliques: Sequence[Clique], sigma: float, merging: Merging | None = None
+    ) -> list[NoisyMarginal]:
+        """Noisy marginals, exact discrete Gaussian noise. Costs rho = 1 / (2 sigma^2) for each clique.
+
+        With ``merging`` they are counted over groups of codes, at the same cost.
+        """
 
     def select(
         self,

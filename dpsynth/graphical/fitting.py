@@ -45,7 +45,7 @@ def fit(
         tolerance: stop when twenty steps together improve the loss by less than this fraction.
     """
     layout = warm.layout if warm is not None else Layout(domain)
-    targets = list(merge(layout, measured).values())
+    targets = merge(layout, measured)
     total = estimate_total(targets)
     groups = group_targets([target for target in targets if target.ids])
     tree = junction_tree(layout.sizes, [*groups, *layout.zeros])
@@ -91,9 +91,10 @@ class _Problem:
             counts = Factor(ids, beliefs.marginal(ids) * self.total)
             slope = np.zeros(counts.values.shape)
             for target in targets:
-                error = counts.marginal(target.ids).values - target.values
+                error = target.error(counts.marginal(target.ids).values)
                 loss += 0.5 * float(np.vdot(error, error)) / target.variance
-                slope += expand(error * (self.total / target.variance), target.ids, ids)
+                pull = target.spread(error * (self.total / target.variance), self.layout.sizes)
+                slope += expand(pull, target.ids, ids)
             gradient[ids] = slope
         return _Point(potentials, beliefs, loss, gradient)
 

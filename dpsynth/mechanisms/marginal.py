@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from dpsynth.accounting.events import DiscreteGaussian
 from dpsynth.core.curator import NoisyMarginal
 from dpsynth.core.domain import Clique
+from dpsynth.core.merging import Merging
 from dpsynth.mechanisms.noise import Noise
 
 __all__ = ["MarginalMechanism"]
@@ -23,12 +24,14 @@ class MarginalMechanism:
     Attributes:
         clique: columns counted; empty for the total.
         sigma: noise multiplier (> 0).
-        l2_sensitivity: largest L2 change of the counts between neighbours.
+        l2_sensitivity: largest L2 change of the counts between neighbours; merging codes never raises it.
+        merging: group of each code, for those of its columns whose codes are counted together.
     """
 
     clique: Clique
     sigma: float
     l2_sensitivity: float
+    merging: Merging = field(default_factory=dict)
 
     @property
     def event(self) -> DiscreteGaussian:
@@ -43,4 +46,4 @@ class MarginalMechanism:
     def release(self, counts: NDArray[np.int64], noise: Noise) -> NoisyMarginal:
         """Add the noise. ``counts`` is the only private argument."""
         noisy = noise.gaussian(counts, self.scale)
-        return NoisyMarginal(self.clique, noisy.astype(np.float64), self.scale)
+        return NoisyMarginal(self.clique, noisy.astype(np.float64), self.scale, self.merging)

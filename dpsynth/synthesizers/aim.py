@@ -7,6 +7,12 @@ the model may grow with the budget used.
 
 What differs, each kept because it lowered the error of all three-way marginals:
 
+- *Grain.* Codes rarer than five standard deviations of a count's noise are counted in groups
+  (:mod:`dpsynth.synthesizers.grain`): .067 to .065 on Adult at epsilon 1, and better predictions at 0.1. Not
+  where noise is quiet: .0318 with, .0308 without at epsilon 10.
+- *Columns first.* Inside a group rows follow the column's own counts, so those get a quarter of the budget
+  instead of a sixteenth where noise is loud: .179 to .154 at epsilon 0.1, .067 to .063 at 1; at 10, where it
+  is not, a quarter was worse (.0323 against .0308).
 - *Beyond the tree.* At larger budgets what is wrong is not noise but the pairs that a tree of bounded size
   cannot hold. Where counting all pairs would be quiet (public sizes, noisy total), a part of the budget is
   kept for those that no measured clique holds; they cost no choice. Rows follow them through the posterior of
@@ -25,7 +31,9 @@ large sparse triples are then chosen and measured again and again, three-way err
 penalty on the divergence from uniform in the fit, a hundredth of a likelihood of all rows and more: worse
 at epsilon 0.1 and 1. Thinning against marginals of two columns instead of three: half of the gain. At
 epsilon 1, 32 or 8 rounds for each column instead of 16; offsetting by 0.6 or 1.4 of the nominal noise (up
-by a tenth, by a twentieth).
+by a tenth, by a twentieth). Offering each marginal at two grains as two candidates: half of the gain at
+epsilon 1. Stopping the last fit once its error is what the noise explains, from uniform or from the columns:
+worse at 0.1. Groups from 2 or 3 standard deviations up: within noise of 5 at 0.1, worse at 1.
 """
 
 from __future__ import annotations
@@ -44,6 +52,7 @@ from dpsynth.graphical.fitting import fit
 from dpsynth.graphical.measurements import merge
 from dpsynth.synthesizers.budget import Purse, epsilon_of, rho_text, sigma_of
 from dpsynth.synthesizers.feasibility import refuse_if_too_large
+from dpsynth.synthesizers.grain import Grain
 from dpsynth.synthesizers.workload import Feasible, closure
 
 __all__ = ["AIM"]
@@ -53,6 +62,12 @@ _ROUNDS_PER_COLUMN = 16
 _LEAST_NANO_PER_ROUND = 100
 _MOST_CANDIDATE_CELLS = 100_000
 _ROUND_ITERATIONS = 100
+
+_FIRST_PERCENT, _MORE_PERCENT = 6, 19
+"""Shares of the budget for the columns on their own: at first, and more where no budget is kept for pairs."""
+
+_STAND_OUT = 5.0
+"""Codes rarer than so many standard deviations of a count's noise are counted together."""
 _FINAL_ITERATIONS = 1000
 
 _CHOICE_PERCENT = 5
@@ -69,7 +84,7 @@ class AIM:
     """Adaptive choice of marginals of up to three columns, fitted by a graphical model."""
 
     name = "aim"
-    version = "0.2.0"
+    version = "0.3.0"
 
     def plan(self, domain: Domain, rho_nano: int, max_model_cells: int) -> Plan:
         """Shape and cost from public facts. Raises PolicyRefusal without budget or room."""
@@ -96,18 +111,18 @@ class AIM:
             run.round()
         beyond = run.pairs_beyond()
         model = fit(curator.domain, run.answers, warm=run.model, iterations=_FINAL_ITERATIONS)
-        return replace(model, beyond=tuple(merge(model.layout, beyond).values()))
+        return replace(model, beyond=tuple(merge(model.layout, beyond)))
 
 
 def _steps(candidates: int, columns: int, rounds: int, rho_nano: int) -> tuple[str, ...]:
     if rounds < 1:
         return (f"Count each column with noise, for rho {rho_text(rho_nano)} in all: too little for more.",)
-    share = rho_text(rho_nano * (100 - _CHOICE_PERCENT) // (100 * rounds))
     return (
-        f"Count each of the {columns} columns of more than one value with noise, for rho {share} each.",
-        f"Up to {rounds - columns} times: choose one of {candidates} marginals privately, count it, refit.",
+        f"Count each of {columns} columns of several values with noise: {_FIRST_PERCENT} % of the budget.",
+        f"Up to {rounds} times: choose one of {candidates} marginals privately, count it, refit.",
         "Rounds grow fourfold when a count teaches less than its noise; the last one spends the remainder.",
-        f"Where that is quiet, keep {_BEYOND_PERCENT} % to count the pairs that the model has no room for.",
+        f"Where noise is quiet, keep {_BEYOND_PERCENT} % to count the pairs that the model has no room for.",
+        f"Where not, give columns {_MORE_PERCENT} % more, and count codes rarer than the noise together.",
     )
 
 
@@ -123,11 +138,16 @@ class _Run:
         self.weights = closure(curator.domain, _DEGREE, min(_MOST_CANDIDATE_CELLS, self.room))
         self.feasible = Feasible(curator.domain, self.weights)
         singles = [clique for clique in self.weights if len(clique) == 1]
-        self.answers = purse.measure(singles, self.price_measure * len(singles))
+        first = self.budget * _FIRST_PERCENT // 100
+        self.answers = purse.measure(singles, first)
         # Noise in rows per unit of noise multiplier: the privacy unit's sensitivity, read off an answer.
-        self.rows_per_sigma = self.answers[0].sigma / sigma_of(self.price_measure)
+        self.rows_per_sigma = self.answers[-1].sigma / sigma_of(first // len(singles))
         self.model = fit(curator.domain, self.answers)
         self.reserve = self._worth_keeping()
+        if not self.reserve:  # noise is loud: what groups of codes do follows from how well columns are known
+            self.answers += purse.measure(singles, self.budget * _MORE_PERCENT // 100)
+            self.model = fit(curator.domain, self.answers)
+        self.grain = self._grain()
 
     @property
     def left(self) -> int:
@@ -169,26 +189,33 @@ class _Run:
             self.price_measure = self.left - self.price_choice
         clique, before = self._choose()
         last = self.left < 2 * self.price_measure
-        self.answers += self.purse.measure([clique], self.left if last else self.price_measure)
+        paid = self.left if last else self.price_measure
+        self.answers += self.purse.measure([clique], paid, self.grain.of(clique))
         domain = self.curator.domain
         self.model = fit(domain, self.answers, warm=self.model, iterations=_ROUND_ITERATIONS)
-        change = float(np.abs(self.model.marginal(clique) - before).sum())
+        change = float(np.abs(self.grain.counts(self.model, clique) - before).sum())
         if change <= self._noise_error(before.size):
             self.price_measure *= 4
             self.price_choice *= 4
+            self.grain = self._grain()
 
     def _choose(self) -> tuple[Clique, NDArray[np.float64]]:
         used = self.budget - self.purse.left + self.price_measure + self.price_choice
         allowed = self.feasible.within(self.model.potentials, self.room * used / (self.budget - self.reserve))
+        candidates = [self._candidate(clique) for clique in allowed]
         estimates = {clique: self.model.marginal(clique) for clique in allowed}
-        candidates = [
-            Candidate(clique, self.weights[clique], self._noise_error(estimates[clique].size))
-            for clique in allowed
-        ]
-        if self.price_choice < 1:
-            return allowed[0], estimates[allowed[0]]
-        chosen = allowed[self.curator.select(candidates, estimates, epsilon_of(self.price_choice))]
-        return chosen, estimates[chosen]
+        epsilon = epsilon_of(max(self.price_choice, 1))
+        at = self.curator.select(candidates, estimates, epsilon) if self.price_choice else 0
+        return allowed[at], self.grain.summed(estimates[allowed[at]], allowed[at])
+
+    def _candidate(self, clique: Clique) -> Candidate:
+        noise = self._noise_error(self.grain.cells(clique))
+        return Candidate(clique, self.weights[clique], noise, self.grain.of(clique))
+
+    def _grain(self) -> Grain:
+        """Groups of codes that stand out of the noise of a round's counts; every code where it is quiet."""
+        rows = sigma_of(self.price_measure) * self.rows_per_sigma
+        return Grain(self.curator.domain, self.model, 0.0 if self.reserve else _STAND_OUT * rows)
 
     def _noise_error(self, cells: int) -> float:
         """Expected L1 norm of this round's noise on a marginal of that many cells, in rows."""

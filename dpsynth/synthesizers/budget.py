@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from dpsynth.core.curator import Curator, NoisyMarginal, Plan
 from dpsynth.core.domain import Clique
+from dpsynth.core.merging import Merging
 
 __all__ = ["Purse", "epsilon_of", "rho_text", "sigma_of"]
 
@@ -44,7 +45,9 @@ class Purse:
         """Nano-rho still to be spent, >= 0."""
         return max(self._curator.remaining - self._floor, 0)
 
-    def measure(self, cliques: Sequence[Clique], rho_nano: int) -> list[NoisyMarginal]:
+    def measure(
+        self, cliques: Sequence[Clique], rho_nano: int, merging: Merging | None = None
+    ) -> list[NoisyMarginal]:
         """Measure every clique, using ``rho_nano`` in all, split as evenly as whole nano-rho allow.
 
         With fewer nano-rho than cliques only the first cliques are measured.
@@ -53,5 +56,5 @@ class Purse:
         answers: list[NoisyMarginal] = []
         for group, each in ((cliques[:more], share + 1), (cliques[more:], share)):
             if group and each > 0:
-                answers += self._curator.measure(group, sigma_of(each))
+                answers += self._curator.measure(group, sigma_of(each), merging)
         return answers

@@ -49,12 +49,12 @@ class PairTargets:
     def __init__(self, domain: Domain, answers: Sequence[NoisyMarginal]) -> None:
         self.layout = Layout(domain)
         merged = merge(self.layout, answers)
-        self.total = estimate_total(list(merged.values()))
+        self.total = estimate_total(merged)
         self.starts = np.cumsum([0, *self.layout.sizes[:-1]])
         codes = sum(self.layout.sizes)
         self.values, self.weights = (np.zeros((codes, codes), dtype=np.float32) for _ in range(2))
         self.single, self.single_weights = (np.zeros(codes, dtype=np.float32) for _ in range(2))
-        for target in merged.values():
+        for target in merged:
             self._put(target)
 
     def _put(self, target: Target) -> None:

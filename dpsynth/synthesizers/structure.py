@@ -26,6 +26,7 @@ from dpsynth.core.curator import (
 )
 from dpsynth.core.domain import Clique, Domain
 from dpsynth.core.errors import IntegrityError
+from dpsynth.core.merging import Merging
 from dpsynth.core.structure import follow, over_parents, violating
 from dpsynth.core.table import SyntheticTable
 
@@ -74,9 +75,11 @@ class ReducedCurator:
         """As the curator's own."""
         return self.behind.count(sigma)
 
-    def measure(self, cliques: Sequence[Clique], sigma: float) -> list[NoisyMarginal]:
+    def measure(
+        self, cliques: Sequence[Clique], sigma: float, merging: Merging | None = None
+    ) -> list[NoisyMarginal]:
         """As the curator's own; cliques of free columns stand in the same order in both domains."""
-        return self.behind.measure(cliques, sigma)
+        return self.behind.measure(cliques, sigma, merging)
 
     def select(
         self,

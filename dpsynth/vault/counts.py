@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.core.domain import Clique
+from dpsynth.core.merging import Merging, merged_counts
 from dpsynth.vault.table import SensitiveTable
 
 __all__ = ["KnownCounts"]
@@ -31,8 +32,12 @@ class KnownCounts:
         self._wanted = tuple(dict.fromkeys(cliques))
         self._passing = {}
 
-    def of(self, names: Clique) -> NDArray[np.int64]:
-        """True counts over ``names``: known, or counted now with what is wanted after it."""
+    def of(self, names: Clique, merging: Merging) -> NDArray[np.int64]:
+        """True counts over ``names``, added up over groups of codes where they are merged."""
+        return merged_counts(self._whole(names), self._table.domain, names, merging)
+
+    def _whole(self, names: Clique) -> NDArray[np.int64]:
+        """Known, or counted now with what is wanted after it."""
         known = self._kept.get(names, self._passing.get(names))
         if known is None:
             found = self._table._marginals(list(self._batch(names)))

@@ -12,6 +12,7 @@ from dpsynth.accounting.reserve import entrusted_event
 from dpsynth.core.curator import Candidate, Entrustment, NoisyMarginal, Progress
 from dpsynth.core.domain import Clique, Domain
 from dpsynth.core.errors import PolicyRefusal
+from dpsynth.core.merging import Merging, checked_merging, merged_counts
 from dpsynth.core.table import SyntheticTable
 from dpsynth.core.unit import PrivacyUnit
 from dpsynth.mechanisms.marginal import MarginalMechanism
@@ -58,10 +59,17 @@ class TableCurator:
         """Noisy number of rows."""
         return self.measure([()], sigma)[0]
 
-    def measure(self, cliques: Sequence[Clique], sigma: float) -> list[NoisyMarginal]:
+    def measure(
+        self, cliques: Sequence[Clique], sigma: float, merging: Merging | None = None
+    ) -> list[NoisyMarginal]:
         """Noisy marginals, charged together before any is counted."""
+        ordered = [self.domain.clique(clique) for clique in cliques]
+        said = [checked_merging(self.domain, clique, merging or {}) for clique in ordered]
         sensitivity = self._unit.l2_sensitivity()
-        mechanisms = [MarginalMechanism(self.domain.clique(c), sigma, sensitivity) for c in cliques]
+        mechanisms = [
+            MarginalMechanism(clique, sigma, sensitivity, groups)
+            for clique, groups in zip(ordered, said, strict=True)
+        ]
         self._filter.charge(*(mechanism.event for mechanism in mechanisms))
         self._counts.want(mechanism.clique for mechanism in mechanisms)
         return [self._answer(mechanism) for mechanism in mechanisms]
@@ -75,6 +83,8 @@ class TableCurator:
         """Index of a worst-fitted candidate, charged before any score is computed."""
         sizes = {candidate.clique: self.domain.size(candidate.clique) for candidate in candidates}
         lattice = {clique: checked_estimate(estimates[clique], size) for clique, size in sizes.items()}
+        for candidate in candidates:
+            checked_merging(self.domain, candidate.clique, candidate.merging)
         mechanism = SelectMechanism(tuple(candidates), epsilon, self._unit.l1_sensitivity())
         self._filter.charge(mechanism.event)
         self._counts.want(sizes)
@@ -103,7 +113,8 @@ class TableCurator:
             self._watch(progress)
 
     def _answer(self, mechanism: MarginalMechanism) -> NoisyMarginal:
-        return mechanism.release(self._counts.of(mechanism.clique), self._noise)
+        counts = self._counts.of(mechanism.clique, mechanism.merging)
+        return mechanism.release(counts, self._noise)
 
     def _choose(self, mechanism: SelectMechanism, estimates: Mapping[Clique, NDArray[np.int64]]) -> int:
         return mechanism.release(self._scores(mechanism, estimates), self._noise)
@@ -112,6 +123,10 @@ class TableCurator:
         self, mechanism: SelectMechanism, estimates: Mapping[Clique, NDArray[np.int64]]
     ) -> NDArray[np.int64]:
         errors = [
-            mechanism.l1_error(self._counts.of(c.clique), estimates[c.clique]) for c in mechanism.candidates
+            mechanism.l1_error(
+                self._counts.of(c.clique, c.merging),
+                merged_counts(estimates[c.clique], self.domain, c.clique, c.merging),
+            )
+            for c in mechanism.candidates
         ]
         return mechanism.scores(errors)

@@ -18,6 +18,7 @@ from dpsynth.accounting.events import Event
 from dpsynth.accounting.filter import PrivacyFilter
 from dpsynth.core.curator import NoisyMarginal
 from dpsynth.core.domain import Clique, Domain
+from dpsynth.core.merging import Merging, merged_counts
 from dpsynth.core.unit import PrivacyUnit
 from dpsynth.mechanisms.marginal import MarginalMechanism
 from dpsynth.mechanisms.noise import Noise
@@ -67,12 +68,12 @@ class Recorded:
     reads: int
 
 
-def _uncounted(table: SurrogateTable, names: Clique) -> NDArray[np.int64]:
+def _uncounted(table: SurrogateTable, names: Clique, merging: Merging) -> NDArray[np.int64]:
     """True counts for the auditor's own arithmetic, left out of the taint count."""
     before = table._reads
     counts = table._marginal(names)
     table._reads = before
-    return counts
+    return merged_counts(counts, table.domain, names, merging)
 
 
 class RecordingCurator(TableCurator):
@@ -88,16 +89,17 @@ class RecordingCurator(TableCurator):
     def _answer(self, mechanism: MarginalMechanism) -> NoisyMarginal:
         before = self._surrogate.reads
         answer = super()._answer(mechanism)
+        asked = (mechanism.clique, mechanism.merging)
         self.records.append(
             Recorded(
                 kind="marginal" if mechanism.clique else "count",
                 cliques=(mechanism.clique,),
                 event=mechanism.event,
-                true=_uncounted(self._surrogate, mechanism.clique).astype(np.float64),
+                true=_uncounted(self._surrogate, *asked).astype(np.float64),
                 noisy=answer.values,
                 sigma=answer.sigma,
                 sensitivity=mechanism.l2_sensitivity,
-                requery=lambda table: _uncounted(table, mechanism.clique).astype(np.float64),
+                requery=lambda table: _uncounted(table, *asked).astype(np.float64),
                 reads=self._surrogate.reads - before,
             )
         )
@@ -107,12 +109,15 @@ class RecordingCurator(TableCurator):
         before = self._surrogate.reads
         chosen = super()._choose(mechanism, estimates)
         reads = self._surrogate.reads - before
-        frozen = {c.clique: np.array(estimates[c.clique]) for c in mechanism.candidates}
+        frozen = [
+            merged_counts(np.array(estimates[c.clique]), self.domain, c.clique, c.merging)
+            for c in mechanism.candidates
+        ]
 
         def requery(table: SurrogateTable) -> NDArray[np.float64]:
             errors = [
-                mechanism.l1_error(_uncounted(table, c.clique), frozen[c.clique])
-                for c in mechanism.candidates
+                mechanism.l1_error(_uncounted(table, c.clique, c.merging), estimate)
+                for c, estimate in zip(mechanism.candidates, frozen, strict=True)
             ]
             return mechanism.scores(errors).astype(np.float64)
 

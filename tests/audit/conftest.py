@@ -16,6 +16,7 @@ from dpsynth.audit.plan import AuditPlan, load_plan
 from dpsynth.audit.result import Claim
 from dpsynth.core.curator import Candidate, NoisyMarginal, Plan
 from dpsynth.core.domain import Column, Domain
+from dpsynth.core.merging import Merging
 from dpsynth.core.table import SyntheticTable
 from dpsynth.core.unit import PrivacyUnit
 
@@ -89,7 +90,9 @@ class Run:
     def count(self, sigma: float) -> NoisyMarginal:
         return self.measure([()], sigma)[0]
 
-    def measure(self, cliques: list[tuple[str, ...]], sigma: float) -> list[NoisyMarginal]:
+    def measure(
+        self, cliques: list[tuple[str, ...]], sigma: float, merging: Merging | None = None
+    ) -> list[NoisyMarginal]:
         return [self._answer(clique, sigma) for clique in cliques]
 
     def _answer(self, clique: tuple[str, ...], sigma: float) -> NoisyMarginal:

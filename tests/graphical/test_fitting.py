@@ -65,7 +65,7 @@ def test_repeats_are_averaged_by_inverse_variance() -> None:
     one = NoisyMarginal(("d",), np.array([10.0, 0.0]), 1.0)
     two = NoisyMarginal(("d",), np.array([0.0, 20.0]), 3.0)
     merged = merge(Layout(DOMAIN), [one, two])
-    (target,) = merged.values()
+    (target,) = merged
     np.testing.assert_allclose(target.values, [9.0, 2.0])
     assert target.variance == pytest.approx(0.9)
 
@@ -94,7 +94,7 @@ def test_the_total_is_the_inverse_variance_mean_of_the_sums() -> None:
         NoisyMarginal(("d",), np.array([60.0, 40.0]), 1.0),
         NoisyMarginal(("a",), np.array([50.0, 50.0, 50.0, 50.0]), 1.0),
     ]
-    assert estimate_total(list(merge(layout, answers).values())) == pytest.approx(100 * 2 / 3 + 200 / 3)
+    assert estimate_total(merge(layout, answers)) == pytest.approx(100 * 2 / 3 + 200 / 3)
 
 
 def test_a_count_of_rows_informs_the_total_and_nothing_else() -> None:

@@ -148,7 +148,7 @@ def test_rows_follow_a_quiet_pair_that_the_tree_does_not_hold_and_ignore_a_loud_
     total = joint.sum()
 
     def error(sigma: float) -> float:
-        beyond = merge(model.layout, [noisy(domain, joint, ("c0", "c2"), sigma)]).values()
+        beyond = merge(model.layout, [noisy(domain, joint, ("c0", "c2"), sigma)])
         drawn = replace(model, beyond=tuple(beyond)).sample(round(total), rng)
         return float(np.abs(drawn.marginal(("c0", "c2")) - joint.sum(axis=1).reshape(-1)).sum() / total)
 

@@ -16,6 +16,7 @@ from dpsynth.accounting.reserve import marginal_cost
 from dpsynth.core.curator import Candidate, Curator, Entrustment, FittedModel, NoisyMarginal, Plan, Progress
 from dpsynth.core.domain import Clique, Column, Determined, Domain, Impossible
 from dpsynth.core.errors import IntegrityError
+from dpsynth.core.merging import Merging
 from dpsynth.core.structure import follow, require_structure, violating
 from dpsynth.core.table import SyntheticTable
 from dpsynth.core.unit import PrivacyUnit
@@ -287,8 +288,10 @@ class _Behind:
         self.asked.append(sigma)
         return NoisyMarginal((), np.zeros(1), sigma)
 
-    def measure(self, cliques: Sequence[Clique], sigma: float) -> list[NoisyMarginal]:
-        self.asked.append((cliques, sigma))
+    def measure(
+        self, cliques: Sequence[Clique], sigma: float, merging: Merging | None = None
+    ) -> list[NoisyMarginal]:
+        self.asked.append((cliques, sigma, merging))
         return []
 
     def select(
@@ -314,13 +317,14 @@ def test_the_reduced_curator_asks_the_one_behind_it_and_nothing_else() -> None:
     assert seen.domain == reduced(DOMAIN)
     assert seen.remaining == 17
     assert seen.count(2.0).sigma == 2.0
-    seen.measure([("age", "job")], 3.0)
+    merging = {"age": (0, 0, 1)}
+    seen.measure([("age", "job")], 3.0, merging)
     assert seen.select([], {}, 0.5) == 1
     progress = Progress("step", 1, 2, 0.5, 10)
     seen.tell(progress)
     trust = Entrustment("e", "l", "1", "m", "1", "0")
     assert seen.entrust(trust, 5).domain == reduced(DOMAIN)
-    assert behind.asked == [2.0, ([("age", "job")], 3.0), ([], {}, 0.5), progress, (trust, 5)]
+    assert behind.asked == [2.0, ([("age", "job")], 3.0, merging), ([], {}, 0.5), progress, (trust, 5)]
 
 
 class _Planner:

@@ -17,6 +17,7 @@ from dpsynth.accounting.reserve import marginal_cost
 from dpsynth.core.curator import Candidate, NoisyMarginal, Plan, Progress, Synthesizer
 from dpsynth.core.domain import Clique, Column, Domain
 from dpsynth.core.errors import PolicyRefusal
+from dpsynth.core.merging import Merging, merged_cells
 from dpsynth.core.table import SyntheticTable
 from dpsynth.graphical.junction_tree import model_cells
 from dpsynth.graphical.layout import Layout
@@ -74,16 +75,23 @@ class MemoryCurator:
     def count(self, sigma: float) -> NoisyMarginal:
         return self.measure([()], sigma)[0]
 
-    def measure(self, cliques: Sequence[Clique], sigma: float) -> list[NoisyMarginal]:
+    def measure(
+        self, cliques: Sequence[Clique], sigma: float, merging: Merging | None = None
+    ) -> list[NoisyMarginal]:
         answers = []
         for clique in cliques:
             self._charge(DiscreteGaussian(sigma), 1 / (2 * Fraction(sigma) ** 2))
             self.calls.append(("measure", clique, sigma))
             std = sigma * self.unit_rows
-            counts = self.table.marginal(clique)
+            groups = {name: merging[name] for name in clique if merging and name in merging}
+            counts = self.merged(self.table.marginal(clique), clique, groups)
             noisy = counts + np.rint(self.rng.normal(0, std, counts.shape))
-            answers.append(NoisyMarginal(clique, noisy, std))
+            answers.append(NoisyMarginal(clique, noisy, std, groups))
         return answers
+
+    def merged(self, values: NDArray[np.float64], clique: Clique, groups: Merging) -> NDArray[np.float64]:
+        sizes = {name: self.domain[name].size for name in clique}
+        return np.bincount(merged_cells(sizes, clique, groups), values)
 
     def select(
         self,
@@ -96,7 +104,8 @@ class MemoryCurator:
         scores = []
         for each in candidates:
             assert estimates[each.clique].shape == (self.domain.size(each.clique),)
-            error = np.abs(self.table.marginal(each.clique) - estimates[each.clique]).sum()
+            gap = self.table.marginal(each.clique) - estimates[each.clique]
+            error = np.abs(self.merged(gap, each.clique, each.merging)).sum()
             scores.append(each.weight * (error - each.offset))
         widest = max(each.weight for each in candidates) * self.unit_rows
         return int(np.argmax(scores + self.rng.gumbel(0, 2 * widest / epsilon, len(scores))))
@@ -253,9 +262,15 @@ class ReplayCurator(MemoryCurator):
         super().__init__(table, rho_nano)
         self.answers = list(answers)
 
-    def measure(self, cliques: Sequence[Clique], sigma: float) -> list[NoisyMarginal]:
+    def measure(
+        self, cliques: Sequence[Clique], sigma: float, merging: Merging | None = None
+    ) -> list[NoisyMarginal]:
         super().measure(cliques, sigma)
         return [self.answers.pop(0) for _ in cliques]  # type: ignore[misc]
+
+    def merged(self, values: NDArray[np.float64], clique: Clique, groups: Merging) -> NDArray[np.float64]:
+        sizes = {name: self.domain[name].size for name in clique}
+        return np.bincount(merged_cells(sizes, clique, groups), values)
 
     def select(
         self,
@@ -274,10 +289,16 @@ class RecordingCurator(MemoryCurator):
         super().__init__(table, rho_nano)
         self.given: list[object] = []
 
-    def measure(self, cliques: Sequence[Clique], sigma: float) -> list[NoisyMarginal]:
+    def measure(
+        self, cliques: Sequence[Clique], sigma: float, merging: Merging | None = None
+    ) -> list[NoisyMarginal]:
         answers = super().measure(cliques, sigma)
         self.given += answers
         return answers
+
+    def merged(self, values: NDArray[np.float64], clique: Clique, groups: Merging) -> NDArray[np.float64]:
+        sizes = {name: self.domain[name].size for name in clique}
+        return np.bincount(merged_cells(sizes, clique, groups), values)
 
     def select(
         self,

@@ -211,7 +211,7 @@ def test_what_cannot_be_kept_is_counted_again_in_bounded_batches(monkeypatch: py
     for _ in range(2):
         known.want(asked)
         for c in asked:
-            assert known.of(c).tolist() == table._marginal(c).tolist()
+            assert known.of(c, {}).tolist() == table._marginal(c).tolist()
     # 900 cells are a batch, the 910 after them another; 600 and 3 of these are kept, the rest goes again.
     assert table._reads - 2 * len(asked) == 4
 
