@@ -6,7 +6,9 @@ After McKenna, Miklau & Sheldon, "Winning the NIST contest" (arXiv 2108.04978), 
   the paper gives a third to each.
 - A pair is chosen by its error under independence *less the noise that counting it will add*, and the choice
   may be to stop: at a small budget a forest of a few quiet pairs is closer than a tree of loud ones.
-- The paper's merging of rare values is left out: bins are public here and come from the policy.
+- Rare codes are packed in groups that stand out of a pair's noise (:mod:`dpsynth.synthesizers.grain`), where
+  the paper merges all of them into one. In a harness, mean three-way error with and without, on the RAND
+  table at epsilon 0.1, 1 and 10: .137, .064, .055 against .178, .080, .055.
 """
 
 from __future__ import annotations
@@ -23,18 +25,21 @@ from dpsynth.graphical.layout import Layout
 from dpsynth.graphical.model import GraphicalModel
 from dpsynth.synthesizers.budget import Purse, epsilon_of, rho_text, sigma_of
 from dpsynth.synthesizers.feasibility import refuse_if_too_large
+from dpsynth.synthesizers.grain import Grain
 
 __all__ = ["MST"]
 
 _SINGLES_PERCENT = 25
 _CHOICE_PERCENT = 10
+_STAND_OUT = 5.0
+"""Codes rarer than so many standard deviations of a pair's noise are counted together."""
 
 
 class MST:
     """A forest of noisy two-way marginals, chosen privately by their error under independence."""
 
     name = "mst"
-    version = "0.2.0"
+    version = "0.3.0"
 
     def plan(self, domain: Domain, rho_nano: int, max_model_cells: int) -> Plan:
         """Shape and cost from public facts. Raises PolicyRefusal without budget or room."""
@@ -46,7 +51,7 @@ class MST:
         steps = (
             f"Count each of the {len(domain.columns)} columns with noise, for rho {singles} in all.",
             f"Choose at most {edges} pairs privately, joining columns into trees, for rho {choices}.",
-            "Stop choosing where no pair is worth its noise.",
+            "Stop choosing where no pair is worth its noise. Codes rarer than it are counted together.",
             "Count the chosen pairs with noise, for all that is left.",
         )
         options = {"max_model_cells": max_model_cells}
@@ -67,9 +72,12 @@ class MST:
         curator.tell(Progress("choosing pairs", 1, 3, 1.0 - purse.left / budget, model.cells))
         # Noise in rows per unit of noise multiplier: the privacy unit's sensitivity, read off an answer.
         rows_per_sigma = answers[0].sigma / sigma_of(budget * _SINGLES_PERCENT // 100 // len(singles))
-        edges = self._choose(curator, model, room, (choices, purse.left - choices), rows_per_sigma)
+        most = max(len(_useful(domain)) - 1, 1)
+        noise = sigma_of(max((purse.left - choices) // most, 1)) * rows_per_sigma
+        grain = Grain(domain, model, _STAND_OUT * noise)
+        edges = self._choose(curator, model, room, choices // most, noise, grain)
         curator.tell(Progress("counting the chosen pairs", 2, 3, 1.0 - purse.left / budget, model.cells))
-        answers += purse.measure(edges or singles, purse.left)
+        answers += purse.measure(edges or singles, purse.left, grain.merging if edges else None)
         return fit(domain, answers)
 
     def _choose(
@@ -77,17 +85,18 @@ class MST:
         curator: Curator,
         model: GraphicalModel,
         room: int,
-        rho_nano: tuple[int, int],
-        rows_per_sigma: float,
+        share: int,
+        noise: float,
+        grain: Grain,
     ) -> Sequence[Clique]:
-        """Kruskal with private choices of worst-fitted pairs; ``rho_nano``: for choices, for counting."""
-        domain, most = curator.domain, max(len(_useful(curator.domain)) - 1, 1)
-        share, noise = rho_nano[0] // most, sigma_of(max(rho_nano[1] // most, 1)) * rows_per_sigma
+        """Kruskal with private choices of worst-fitted pairs, each for ``share`` nano-rho."""
+        domain = curator.domain
         estimates = {pair: model.marginal(pair) for pair in _pairs(domain, [], room)}
         edges: list[Clique] = []
         while share > 0 and (pairs := _pairs(domain, edges, room)):
             candidates = [
-                Candidate(pair, 1.0, math.sqrt(2.0 / math.pi) * noise * domain.size(pair)) for pair in pairs
+                Candidate(pair, 1.0, math.sqrt(2.0 / math.pi) * noise * grain.cells(pair), grain.of(pair))
+                for pair in pairs
             ]
             # Of weight 0: its score is 0 whatever the rows are. Chosen, it means to stop.
             stop = Candidate(pairs[0], 0.0, 0.0)

@@ -9,6 +9,7 @@ import pytest
 
 from dpsynth.core.curator import NoisyMarginal
 from dpsynth.core.domain import Clique, Column, Domain
+from dpsynth.core.merging import merged_cells, merged_shape
 from dpsynth.graphical.fitting import fit
 from dpsynth.graphical.layout import Layout
 from dpsynth.graphical.measurements import estimate_total, merge
@@ -137,3 +138,46 @@ def test_more_iterations_never_fit_worse() -> None:
     losses = [fit(DOMAIN, noisy, iterations=steps, tolerance=0.0).loss for steps in (1, 20, 200, 1000)]
     assert losses == sorted(losses, reverse=True)
     assert losses[-1] < losses[0]
+
+
+@pytest.mark.parametrize("clique", [("a", "e"), ("b", "e", "a"), ("d", "a")])
+def test_a_merged_marginal_is_matched_and_shared_out_inside_groups_as_the_columns_say(
+    clique: Clique,
+) -> None:
+    """Against the same fit over a domain whose codes were merged beforehand: the engine's own twin."""
+    merging = {"a": (0, 1, 0, 1), "e": (0, 1, 1, 2, 0)}
+    sizes = {name: DOMAIN[name].size for name in DOMAIN.names}
+    ordered = DOMAIN.clique(clique)
+    said = {name: merging[name] for name in ordered if name in merging}
+    sums = np.bincount(merged_cells(sizes, ordered, said), exact(ordered).values)
+    groups = merged_shape(sizes, clique, said)
+    values = sums.reshape(merged_shape(sizes, ordered, said)).transpose([ordered.index(n) for n in clique])
+    merged = NoisyMarginal(clique, values.reshape(-1), 1.0, said)
+    singles = [exact((name,)) for name in clique]
+    model = fit(DOMAIN, [*singles, merged], iterations=4000, tolerance=0.0)
+    found = np.bincount(merged_cells(sizes, clique, said), model.marginal(clique)).reshape(groups)
+    np.testing.assert_allclose(found, values, atol=0.3)
+    small = Domain(tuple(column(n, size) for n, size in zip(clique, groups, strict=True)))
+    twin = fit(small, [NoisyMarginal(clique, values.reshape(-1), 1.0)], iterations=4000, tolerance=0.0)
+    np.testing.assert_allclose(twin.marginal(clique).reshape(groups), found, atol=0.3)
+    inside = model.marginal(clique).reshape([sizes[name] for name in clique])
+    for axis, name in enumerate(clique):
+        others = tuple(other for other in range(len(clique)) if other != axis)
+        np.testing.assert_allclose(inside.sum(axis=others), exact((name,)).values, atol=0.3)
+    alone = {name: exact((name,)).values for name in clique}
+    for at in np.ndindex(*inside.shape):  # inside a cell of groups the columns are independent
+        shares = [
+            alone[n][c] / alone[n][np.array(said[n]) == said[n][c]].sum() if n in said else 1.0
+            for n, c in zip(clique, at, strict=True)
+        ]
+        cell = tuple(said[n][c] if n in said else c for n, c in zip(clique, at, strict=True))
+        assert inside[at] == pytest.approx(found[cell] * np.prod(shares), abs=0.5)
+
+
+def test_repeats_are_averaged_at_each_grain_apart() -> None:
+    groups = {"a": (0, 0, 1, 1)}
+    fine, rough = exact(("a",)), NoisyMarginal(("a",), np.array([9.0, 5.0]), 2.0, groups)
+    targets = merge(Layout(DOMAIN), [fine, rough, rough, fine])
+    assert [(target.values.size, target.variance) for target in targets] == [(4, 0.5), (2, 2.0)]
+    total = exact(("a",)).values.sum()
+    assert estimate_total(targets) == pytest.approx((total / 2 + 14 / 4) / (1 / 2 + 1 / 4))
