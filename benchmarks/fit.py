@@ -45,7 +45,7 @@ from dpsynth.vault.table import SensitiveTable
 
 __all__ = ["MAX_MODEL_CELLS", "RecountFailed", "main"]
 
-MAX_MODEL_CELLS = 10_000_000
+MAX_MODEL_CELLS = 1_000_000
 """Default room for the model, in cells of eight bytes: a public constant, what AIM's authors use (80 MB)."""
 
 _PACKAGES = ("numpy", "scipy", "opendp", "dp-accounting", "dpsynth-platform")
