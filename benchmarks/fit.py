@@ -46,7 +46,7 @@ from dpsynth.vault.table import SensitiveTable
 __all__ = ["MAX_MODEL_CELLS", "RecountFailed", "main"]
 
 MAX_MODEL_CELLS = 1_000_000
-"""Default room for the model, in cells of eight bytes: a public constant, what AIM's authors use (80 MB)."""
+"""Default room for the model, in cells of eight bytes: a public constant, 8 MB where AIM's authors use 80."""
 
 _PACKAGES = ("numpy", "scipy", "opendp", "dp-accounting", "dpsynth-platform")
 

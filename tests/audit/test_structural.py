@@ -15,6 +15,7 @@ from dpsynth.audit.s4_noise import detectable_ratio
 from dpsynth.core.curator import Candidate
 from dpsynth.core.errors import BudgetExceeded
 from dpsynth.mechanisms.noise import OpenDPNoise
+from dpsynth.synthesizers.aim import AIM
 from dpsynth.synthesizers.independent import Independent
 from dpsynth.vault.surrogate import Door
 
@@ -53,6 +54,25 @@ def test_the_real_curator_passes_every_structural_test(domain, make_door, plan, 
     loose = plan.model_copy(update={"noise_fits": 9})
     results = run_structural(Independent(), door, claim, loose, 10_000, np.random.default_rng(3))
     assert [result.outcome for result in results] == ["pass"] * 3
+
+
+def test_counts_of_one_marginal_at_different_grains_are_audited(
+    domain, make_door, make_synthesizer, plan
+) -> None:
+    """AIM counts rare codes together, more finely later on: answers of one block differ in length."""
+
+    def regrain(curator):
+        for groups in ((0, 0, 1), (0, 1, 2), (0, 1, 1), (0, 0, 0)):
+            curator.measure(
+                [("a", "b"), ("a",)], 20.0, {"a": (groups * domain["a"].size)[: domain["a"].size]}
+            )
+
+    rho = 500_000_000
+    claim = Claim(rho, epsilon_at(zcdp_cost(rho), "1e-6"), "1e-6")
+    door = Door(domain, make_door().unit, OpenDPNoise())
+    for synthesizer in (make_synthesizer(misbehave=regrain), AIM()):
+        results = run_structural(synthesizer, door, claim, plan, 10_000, np.random.default_rng(3))
+        assert [result.outcome for result in results] == ["pass"] * 3
 
 
 def test_a_surrogate_run_may_spend_its_claim_and_no_more(domain, make_door) -> None:
