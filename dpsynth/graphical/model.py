@@ -56,6 +56,10 @@ class GraphicalModel:
     stride: float = 0.0
     beyond: tuple[Target, ...] = ()
 
+    def __post_init__(self) -> None:
+        if any(target.cells is not None for target in self.beyond):
+            raise ValueError("counts beyond the tree must be over codes, not over groups of codes")
+
     @property
     def cells(self) -> int:
         """Model size: cells of all cliques of the junction tree."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,9 +84,11 @@ class TableCurator:
         """Index of a worst-fitted candidate, charged before any score is computed."""
         sizes = {candidate.clique: self.domain.size(candidate.clique) for candidate in candidates}
         lattice = {clique: checked_estimate(estimates[clique], size) for clique, size in sizes.items()}
-        for candidate in candidates:
-            checked_merging(self.domain, candidate.clique, candidate.merging)
-        mechanism = SelectMechanism(tuple(candidates), epsilon, self._unit.l1_sensitivity())
+        # Copies: what was checked and charged is what is scored.
+        checked = tuple(
+            replace(c, merging=checked_merging(self.domain, c.clique, c.merging)) for c in candidates
+        )
+        mechanism = SelectMechanism(checked, epsilon, self._unit.l1_sensitivity())
         self._filter.charge(mechanism.event)
         self._counts.want(sizes)
         return self._choose(mechanism, lattice)

@@ -230,3 +230,11 @@ def test_sweeps_go_on_from_where_they_were() -> None:
     wanted = [Target((1,), np.array([10.0, 40.0]), 1e-6)]
     last = [swept.copy() for swept in islice(posterior_rows(rows, SIZES, {}, wanted, 50.0, rng), 3)][-1]
     assert np.bincount(last[:, 1], minlength=2).tolist() == pytest.approx([10, 40], abs=4)
+
+
+def test_counts_over_groups_of_codes_are_refused_beyond_the_tree() -> None:
+    """Neither the sampler of rows nor the file of a kept model knows groups: no silent misreading."""
+    model = fit(domain_of(3), [NoisyMarginal(("c0",), np.array([5.0, 5.0, 5.0]), 1.0)])
+    merged = merge(model.layout, [NoisyMarginal(("c0",), np.array([10.0, 5.0]), 1.0, {"c0": (0, 0, 1)})])
+    with pytest.raises(ValueError, match="not over groups"):
+        replace(model, beyond=tuple(merged))

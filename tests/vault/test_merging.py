@@ -83,6 +83,19 @@ def test_choices_weigh_merged_errors() -> None:
     assert guard.select(grouped, estimates, 1e4) == 1
 
 
+def test_a_merging_that_changes_its_mind_after_the_check_is_scored_as_it_was_checked() -> None:
+    class Fickle(dict[str, tuple[int, ...]]):
+        asked = 0
+
+        def __getitem__(self, name: str) -> tuple[int, ...]:
+            self.asked += 1
+            return (0, 0, 0, 1) if self.asked == 1 else (7, 0, 0, 1)
+
+    guard, budget = curator()
+    assert guard.select([Candidate(("a",), 1.0, 0.0, Fickle(a=()))], {("a",): np.zeros(4)}, 1.0) == 0
+    assert len(budget.events) == 1
+
+
 def test_the_witness_of_an_audit_sees_merged_answers_and_asks_neighbours_the_same() -> None:
     door = Door(DOMAIN, UNIT, OpenDPNoise())
     rows = codes(60)
