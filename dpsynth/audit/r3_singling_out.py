@@ -54,7 +54,7 @@ def _decide(risk: ExcessRisk, plan: AuditPlan) -> tuple[Outcome, str]:
     if risk.excess + strict < 0.0:
         return "inconclusive", "People left out are singled out more than members: check the labels."
     if risk.high >= plan.excess_stop and risk.excess <= strict:
-        return "inconclusive", "An excess of the stop limit is neither shown nor ruled out: too few coins."
+        return "inconclusive", "An excess of the stop limit is neither shown nor ruled out by these coins."
     if risk.high >= plan.excess_stop:
         return "fail", "Members are singled out more often than strangers, maybe by the stop limit or more."
     if risk.high >= plan.excess_warn:
