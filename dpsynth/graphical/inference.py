@@ -1,6 +1,8 @@
 """Exact inference on a junction tree, in probability space (Hugin: Jensen, Lauritzen & Olesen 1990).
 
-Potentials come in logarithms and are shifted by their maximum before ``exp``; messages are rescaled.
+Potentials come in logarithms and are shifted by their maximum before ``exp``; messages are rescaled. The
+exponential is taken of each small potential, not of each cell of a clique; where the product of the results
+could lose cells it is taken of their sum.
 Marginals that no single clique holds are found by variable elimination over the calibrated tree, with
 the partial results cached, so that all candidates of one round share them.
 """
@@ -16,6 +18,9 @@ from dpsynth.graphical.factor import Array, Factor, Ids, drop_axis, expand
 from dpsynth.graphical.junction_tree import JunctionTree
 
 __all__ = ["BeliefTree", "calibrate"]
+
+_LEAST_TOP = 1e-100
+"""A product whose largest cell is above this holds every cell of a relative weight that floats can tell."""
 
 
 class BeliefTree:
@@ -100,19 +105,33 @@ def calibrate(
 
     Beliefs that cannot be represented come out as non-finite numbers; callers check.
     """
-    beliefs = [np.zeros([sizes[column] for column in clique]) for clique in tree.cliques]
+    parts: list[list[tuple[Ids, Array]]] = [[] for _ in tree.cliques]
+    for ids, values in (*potentials.items(), *(zeros or {}).items()):
+        parts[tree.home(ids)].append((ids, values))
     with np.errstate(all="ignore"):
-        for ids, values in (*potentials.items(), *(zeros or {}).items()):
-            node = tree.home(ids)
-            beliefs[node] += expand(values, ids, tree.cliques[node])
-        for belief in beliefs:
-            belief -= belief.max()
-            np.exp(belief, out=belief)
+        beliefs = [_weights(sizes, clique, part) for clique, part in zip(tree.cliques, parts, strict=True)]
         upward = _collect_evidence(tree, beliefs)
         beliefs[0] /= beliefs[0].sum()
         for node in range(1, len(beliefs)):
             _absorb(tree, beliefs, upward, node)
     return BeliefTree(tree, beliefs)
+
+
+def _weights(sizes: Sequence[int], clique: Ids, parts: Sequence[tuple[Ids, Array]]) -> Array:
+    """exp(sum of the parts) over the clique, up to a factor."""
+    made = np.ones([sizes[column] for column in clique])
+    for ids, values in parts:
+        made *= expand(np.exp(values - values.max()), ids, clique)
+    return made if made.max() > _LEAST_TOP else _weights_by_logs(sizes, clique, parts)
+
+
+def _weights_by_logs(sizes: Sequence[int], clique: Ids, parts: Sequence[tuple[Ids, Array]]) -> Array:
+    """The same for parts whose largest cells lie so far apart that their product would vanish."""
+    made = np.zeros([sizes[column] for column in clique])
+    for ids, values in parts:
+        made += expand(values, ids, clique)
+    made -= made.max()
+    return np.asarray(np.exp(made, out=made))
 
 
 def _collect_evidence(tree: JunctionTree, beliefs: list[Array]) -> list[Array]:

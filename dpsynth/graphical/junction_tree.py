@@ -1,7 +1,6 @@
 """Junction trees by greedy elimination (Koller & Friedman 2009, sections 9.4 and 10.4).
 
-Column sets are bit masks here: the size of a model must be known for hundreds of candidate cliques in
-every round of an adaptive mechanism.
+The elimination itself is compiled (:mod:`dpsynth.graphical.elimination`).
 """
 
 from __future__ import annotations
@@ -11,9 +10,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import prod
 
+import numpy as np
+
 from dpsynth.graphical.factor import Ids
 
-__all__ = ["JunctionTree", "junction_tree", "mask_of", "model_cells"]
+__all__ = ["JunctionTree", "junction_tree", "model_cells"]
 
 
 @dataclass(frozen=True)
@@ -76,14 +77,6 @@ class JunctionTree:
         return -1
 
 
-def mask_of(ids: Iterable[int]) -> int:
-    """Bit mask of a set of column ids."""
-    mask = 0
-    for column in ids:
-        mask |= 1 << column
-    return mask
-
-
 def model_cells(sizes: Sequence[int], cliques: Iterable[Ids]) -> int:
     """Cells of the junction tree that covers ``cliques`` and every column alone."""
     return _best(sizes, cliques)[0]
@@ -96,65 +89,29 @@ def junction_tree(sizes: Sequence[int], cliques: Iterable[Ids]) -> JunctionTree:
         sizes: number of codes of each column id.
         cliques: column sets that must each lie inside one clique of the tree.
     """
-    masks = sorted(_best(sizes, cliques)[1], key=lambda mask: (-mask.bit_count(), mask))
-    inside = [masks[0]]
-    parent = [-1]
-    waiting = masks[1:]
+    found = sorted(_best(sizes, cliques)[1], key=lambda clique: (-len(clique), clique[::-1]))
+    inside, parent, waiting = found[:1], [-1], found[1:]
     while waiting:  # Prim: a maximum-weight spanning tree of a chordal graph's cliques is a junction tree
         new, up = max(
-            ((mask, node) for mask in waiting for node in range(len(inside))),
-            key=lambda pair: (pair[0] & inside[pair[1]]).bit_count(),
+            ((clique, node) for clique in waiting for node in range(len(inside))),
+            key=lambda pair: len(set(pair[0]).intersection(inside[pair[1]])),
         )
         waiting.remove(new)
         inside.append(new)
         parent.append(up)
-    return JunctionTree(tuple(_columns(mask) for mask in inside), tuple(parent))
+    return JunctionTree(tuple(inside), tuple(parent))
 
 
-def _best(sizes: Sequence[int], cliques: Iterable[Ids]) -> tuple[int, list[int]]:
-    links = [1 << column for column in range(len(sizes))]
-    for clique in cliques:
-        mask = mask_of(clique)
-        for column in clique:
-            links[column] |= mask
-    found = [_eliminate(sizes, list(links), by_fill) for by_fill in (True, False)]
+def _best(sizes: Sequence[int], cliques: Iterable[Ids]) -> tuple[int, list[Ids]]:
+    """Cells and cliques of the smaller tree; whole numbers, however large."""
+    from dpsynth.graphical.elimination import eliminate  # loaded late: the compiler takes a moment
+
+    covered = list(cliques)
+    members = np.array([column for clique in covered for column in clique], dtype=np.int64)
+    ends = np.cumsum(np.array([len(clique) for clique in covered], dtype=np.int64))
+    lengths, found = np.array(sizes, dtype=np.float64), []
+    for by_fill in (True, False):
+        made, count = eliminate(lengths, members, ends, by_fill)
+        held = [tuple(row.nonzero()[0].tolist()) for row in made[:count]]
+        found.append((sum(prod([sizes[column] for column in clique]) for clique in held), held))
     return min(found, key=lambda pair: pair[0])
-
-
-def _eliminate(sizes: Sequence[int], links: list[int], by_fill: bool) -> tuple[int, list[int]]:
-    made: list[int] = []
-    left = set(range(len(sizes)))
-    price = {column: _price(sizes, links, column, by_fill) for column in left}
-    while left:
-        column = min(left, key=lambda each: (price[each], each))
-        clique = links[column]
-        if not any(clique | other == other for other in made):
-            made.append(clique)
-        left.discard(column)
-        touched = 0
-        for other in _columns(clique & ~(1 << column)):
-            links[other] = (links[other] | clique) & ~(1 << column)
-            touched |= links[other]
-        for other in _columns(touched):
-            price[other] = _price(sizes, links, other, by_fill)
-    return sum(prod(sizes[column] for column in _columns(mask)) for mask in made), made
-
-
-def _price(sizes: Sequence[int], links: list[int], column: int, by_fill: bool) -> tuple[int, int]:
-    mask = links[column]
-    members = _columns(mask)
-    weight = prod([sizes[other] for other in members])
-    fill = sum([(mask & ~links[other]).bit_count() for other in members])
-    return (fill, weight) if by_fill else (weight if fill else 0, weight)
-
-
-_COLUMNS: dict[int, Ids] = {}
-
-
-def _columns(mask: int) -> Ids:
-    known = _COLUMNS.get(mask)
-    if known is None:
-        known = tuple(column for column in range(mask.bit_length()) if mask >> column & 1)
-        if len(_COLUMNS) < 200_000:
-            _COLUMNS[mask] = known
-    return known

@@ -8,41 +8,16 @@ not check; :mod:`dpsynth.graphical.stack` builds what they read.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable
-from functools import wraps
 from typing import Any
 
-import numba
 import numpy as np
+
+from dpsynth.graphical.compiled import compiled, inner
 
 __all__ = ["exchange", "resample", "tally"]
 
-logging.getLogger("numba").setLevel(logging.WARNING)
 
-
-def _compiled(loop: Callable[..., Any]) -> Callable[..., Any]:
-    """Machine code on first use; kept where numba finds a folder that it may write."""
-    for_this_process: Callable[..., Any] = numba.njit(nogil=True)(loop)
-    try:
-        kept: Callable[..., Any] = numba.njit(cache=True, nogil=True)(loop)
-    except RuntimeError:  # there is no such folder
-        return for_this_process
-
-    @wraps(loop)
-    def run(*arguments: Any) -> Any:
-        try:
-            return kept(*arguments)
-        except OSError:  # the folder is full, or what lies there is broken: the loop itself raises none
-            return for_this_process(*arguments)
-
-    return run
-
-
-_inner = numba.njit(nogil=True)
-
-
-@_compiled
+@compiled
 def tally(rows: Any, columns: Any, strides: Any, starts: Any, counts: Any) -> None:
     """Add each row to its cell of every table; ``counts`` is float64 over the whole stack."""
     width = columns.shape[1]
@@ -57,7 +32,7 @@ def tally(rows: Any, columns: Any, strides: Any, starts: Any, counts: Any) -> No
             counts[cell] += 1.0
 
 
-@_compiled
+@compiled
 def exchange(rows: Any, offers: Any, order: Any, columns: Any, strides: Any, starts: Any, excess: Any) -> int:
     """Replace row ``order[i]`` by offer ``i`` where that lowers the sum of squared ``excess``; how many were.
 
@@ -89,7 +64,7 @@ def exchange(rows: Any, offers: Any, order: Any, columns: Any, strides: Any, sta
     return taken
 
 
-@_compiled
+@compiled
 def resample(
     rows: Any, sizes: Any, model: Any, logs: Any, wanted: Any, excess: Any, weights: Any, rng: Any
 ) -> int:
@@ -116,7 +91,7 @@ def resample(
     return changed
 
 
-@_inner  # type: ignore[untyped-decorator, unused-ignore]
+@inner  # type: ignore[untyped-decorator, unused-ignore]
 def _base(row: Any, column: int, table: int, columns: Any, strides: Any, starts: Any) -> Any:
     """Cell of the row in a table were its code in ``column`` 0, and the stride of that column."""
     base, stride = starts[table], 0
@@ -131,7 +106,7 @@ def _base(row: Any, column: int, table: int, columns: Any, strides: Any, starts:
     return base, stride
 
 
-@_inner  # type: ignore[untyped-decorator, unused-ignore]
+@inner  # type: ignore[untyped-decorator, unused-ignore]
 def _add_logs(scores: Any, size: int, row: Any, column: int, stack: Any, logs: Any) -> None:
     columns, strides, starts, of = stack
     for place in range(of.shape[1]):
@@ -143,7 +118,7 @@ def _add_logs(scores: Any, size: int, row: Any, column: int, stack: Any, logs: A
             scores[code] += logs[base + code * stride]
 
 
-@_inner  # type: ignore[untyped-decorator, unused-ignore]
+@inner  # type: ignore[untyped-decorator, unused-ignore]
 def _take_excess(
     scores: Any, size: int, row: Any, column: int, stack: Any, excess: Any, weights: Any
 ) -> None:
@@ -160,7 +135,7 @@ def _take_excess(
                 scores[code] -= weights[table] * (excess[base + code * stride] - now)
 
 
-@_inner  # type: ignore[untyped-decorator, unused-ignore]
+@inner  # type: ignore[untyped-decorator, unused-ignore]
 def _draw(scores: Any, size: int, point: float) -> int:
     """A code by its log-scores; ``point`` is uniform in [0, 1)."""
     top, mass = scores[:size].max(), 0.0
@@ -177,7 +152,7 @@ def _draw(scores: Any, size: int, point: float) -> int:
     return last
 
 
-@_inner  # type: ignore[untyped-decorator, unused-ignore]
+@inner  # type: ignore[untyped-decorator, unused-ignore]
 def _move(row: Any, column: int, new: int, stack: Any, excess: Any) -> None:
     columns, strides, starts, of = stack
     old = row[column]

@@ -39,9 +39,10 @@ worse at 0.1. Groups from 2 or 3 standard deviations up: within noise of 5 at 0.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import combinations
-from statistics import median
+from statistics import mean, median
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,14 +62,19 @@ _DEGREE = 3
 _ROUNDS_PER_COLUMN = 16
 _LEAST_NANO_PER_ROUND = 100
 _MOST_CANDIDATE_CELLS = 100_000
-_ROUND_ITERATIONS = 100
+_ROUND_ITERATIONS = 25
 
-_FIRST_PERCENT, _MORE_PERCENT = 6, 19
-"""Shares of the budget for the columns on their own: at first, and more where no budget is kept for pairs."""
+_FIRST_PERCENT, _MORE_PERCENT, _LOUD_PERCENT = 6, 19, 34
+"""Shares of the budget for the columns on their own: at first, more where no budget is kept for pairs, and
+more than that where noise is loud."""
+
+_LOUD = 0.015
+"""Noise is loud where it moves the mean column, counted for both first shares, by this total variation."""
 
 _STAND_OUT = 5.0
 """Codes rarer than so many standard deviations of a count's noise are counted together."""
-_FINAL_ITERATIONS = 1000
+_FINAL_ITERATIONS, _QUIET_ITERATIONS = 30, 250
+"""Steps of the last fit, and of that where noise is quiet; fewer steps fit less of the noise."""
 
 _CHOICE_PERCENT = 5
 """Share of each round that goes into its choice."""
@@ -84,7 +90,7 @@ class AIM:
     """Adaptive choice of marginals of up to three columns, fitted by a graphical model."""
 
     name = "aim"
-    version = "0.3.0"
+    version = "0.4.0"
 
     def plan(self, domain: Domain, rho_nano: int, max_model_cells: int) -> Plan:
         """Shape and cost from public facts. Raises PolicyRefusal without budget or room."""
@@ -110,7 +116,8 @@ class AIM:
         while run.left > 0:
             run.round()
         beyond = run.pairs_beyond()
-        model = fit(curator.domain, run.answers, warm=run.model, iterations=_FINAL_ITERATIONS)
+        iterations = _QUIET_ITERATIONS if run.reserve else _FINAL_ITERATIONS
+        model = fit(curator.domain, run.answers, warm=run.model, iterations=iterations)
         return replace(model, beyond=tuple(merge(model.layout, beyond)))
 
 
@@ -122,7 +129,8 @@ def _steps(candidates: int, columns: int, rounds: int, rho_nano: int) -> tuple[s
         f"Up to {rounds} times: choose one of {candidates} marginals privately, count it, refit.",
         "Rounds grow fourfold when a count teaches less than its noise; the last one spends the remainder.",
         f"Where noise is quiet, keep {_BEYOND_PERCENT} % to count the pairs that the model has no room for.",
-        f"Where not, give columns {_MORE_PERCENT} % more, and count codes rarer than the noise together.",
+        f"Where not, give columns {_MORE_PERCENT} % more ({_LOUD_PERCENT} % where it drowns them).",
+        "Count codes rarer than the noise of a count together, unless noise is quiet.",
     )
 
 
@@ -145,9 +153,16 @@ class _Run:
         self.model = fit(curator.domain, self.answers)
         self.reserve = self._worth_keeping()
         if not self.reserve:  # noise is loud: what groups of codes do follows from how well columns are known
-            self.answers += purse.measure(singles, self.budget * _MORE_PERCENT // 100)
+            self.answers += purse.measure(singles, self.budget * self._more_percent(singles) // 100)
             self.model = fit(curator.domain, self.answers)
         self.grain = self._grain()
+
+    def _more_percent(self, singles: Sequence[Clique]) -> int:
+        """Second share for the columns: from public sizes and the noisy total alone."""
+        each = self.budget * (_FIRST_PERCENT + _MORE_PERCENT) // (100 * len(singles))
+        cells = mean(self.curator.domain.size(single) for single in singles)
+        noise = math.sqrt(2.0 / math.pi) * sigma_of(each) * self.rows_per_sigma * cells
+        return _LOUD_PERCENT if noise / 2 > _LOUD * self.model.total else _MORE_PERCENT
 
     @property
     def left(self) -> int:

@@ -65,6 +65,28 @@ def test_extreme_potentials_stay_finite_and_exact() -> None:
     np.testing.assert_allclose(beliefs.marginal((1, 5)), summed(joint_of(potentials), (1, 5)), atol=1e-9)
 
 
+def test_potentials_that_pull_far_apart_lose_no_cell() -> None:
+    """Each is smallest where the other is largest: the product of their exponentials is 0 in every cell."""
+    potentials = {
+        (1, 2): np.array([[0.0, -900.0], [-900.0, -900.0]]),
+        (2, 3): np.array([[-1000.0, -1000.0, -999.0], [0.0, 0.0, 0.0]]),
+    }
+    product = expand(np.exp(potentials[1, 2]), (1, 2), (1, 2, 3)) * np.exp(potentials[2, 3])
+    assert not product.any()
+    beliefs = calibrate(junction_tree(SIZES, [(1, 2, 3)]), SIZES, potentials)
+    np.testing.assert_allclose(
+        beliefs.marginal((1, 2, 3)), summed(joint_of(potentials), (1, 2, 3)), rtol=1e-9
+    )
+    assert beliefs.marginal((1,))[1] == pytest.approx(0.5)
+
+
+def test_a_table_of_impossible_cells_alone_is_not_a_distribution() -> None:
+    """Callers are told by numbers that are not finite, never by a made-up uniform."""
+    potentials = {(1, 2): np.full((2, 2), -np.inf)}
+    beliefs = calibrate(junction_tree(SIZES, potentials), SIZES, potentials)
+    assert not np.isfinite(beliefs.marginal((1, 2))).any()
+
+
 @pytest.mark.parametrize("name", STRUCTURES)
 def test_the_tree_covers_every_clique_and_keeps_running_intersection(name: str) -> None:
     tree = junction_tree(SIZES, STRUCTURES[name])

@@ -29,7 +29,7 @@ def test_each_name_loads_the_synthesizer_that_bears_it(name: str) -> None:
 
 
 def test_available_lists_names_with_versions() -> None:
-    assert registry.available() == {"aim": "0.3.0", "independent": "0.1.0", "mst": "0.3.0"}
+    assert registry.available() == {"aim": "0.4.0", "independent": "0.1.0", "mst": "0.3.0"}
 
 
 def test_an_unknown_name_is_refused_and_the_known_ones_are_told() -> None:
