@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from types import SimpleNamespace
 from typing import Any, Protocol
 
 import numpy as np
@@ -24,10 +25,12 @@ class Noise(Protocol):
 
 @lru_cache(maxsize=1)
 def _opendp() -> Any:
-    import opendp.prelude as dp  # imported late: it loads a native library
+    # Late, for the native library; not their prelude, which loads what only their other parts need.
+    from opendp import domains, measurements, measures, metrics
+    from opendp.mod import enable_features
 
-    dp.enable_features("contrib")
-    return dp
+    enable_features("contrib")
+    return SimpleNamespace(**{**vars(domains), **vars(metrics), **vars(measures), **vars(measurements)})
 
 
 class OpenDPNoise:
@@ -41,7 +44,7 @@ class OpenDPNoise:
         """values + discrete Gaussian noise of parameter ``scale``."""
         dp = _opendp()
         space = dp.vector_domain(dp.atom_domain(T="i64")), dp.l2_distance(T="f64")
-        measurement = dp.m.make_gaussian(*space, scale=scale)
+        measurement = dp.make_gaussian(*space, scale=scale)
         self._agree(measurement.map(1.0), 0.5 / scale**2)
         return np.asarray(measurement(values.tolist()), dtype=np.int64)
 
@@ -49,7 +52,7 @@ class OpenDPNoise:
         """Index of the largest score after Gumbel noise of parameter ``scale``."""
         dp = _opendp()
         space = dp.vector_domain(dp.atom_domain(T="i64")), dp.linf_distance(T="i64")
-        measurement = dp.m.make_noisy_max(*space, dp.zero_concentrated_divergence(), scale)
+        measurement = dp.make_noisy_max(*space, dp.zero_concentrated_divergence(), scale)
         self._agree(measurement.map(1), 0.5 / scale**2)
         return int(measurement(scores.tolist()))
 
