@@ -30,7 +30,7 @@ def answers(rows: Sequence[Row], columns: int) -> list[Answer]:
     found: list[Answer] = []
     for epsilon in epsilons(rows):
         here = [row for row in best if row.epsilon == epsilon]
-        compared = _accurate(epsilon, here, accurate) + _mst(epsilon, here)
+        compared = _accurate(epsilon, here, accurate) + _aim(epsilon, here, accurate) + _mst(epsilon, here)
         found += [_with_unfinished(one, here) for one in compared]
         if columns >= _WIDE_COLUMNS:
             found += _finishes(epsilon, here)
@@ -47,6 +47,19 @@ def _accurate(epsilon: str, rows: Sequence[Row], name: str) -> list[Answer]:
         _not_lower(learned, ours, _best(rows, "gb_auc", least=False)),
         _ratio(cost, ours, peer, "cpu_s", _CPU_SHARE),
     ]
+
+
+def _aim(epsilon: str, rows: Sequence[Row], name: str) -> list[Answer]:
+    """Cost beside the peers' own AIM; one that was stopped would have needed more than it had used."""
+    target = f"ε {epsilon}, {name}: CPU at most {_CPU_SHARE} of the best peer's AIM"
+    ours, aims = _ours(rows, name), [row for row in rows if row.method == "aim"]
+    finished = _best(aims, "tvd3", least=True)
+    stopped = {one.system: one.unfinished[-1]["cpu_s"] for one in aims if not one.ours and one.unfinished}
+    if finished is not None or ours is None or not stopped:
+        return [_ratio(target, ours, finished, "cpu_s", _CPU_SHARE)]
+    mine, (system, used) = ours.mean("cpu_s") or 0.0, min(stopped.items(), key=lambda pair: pair[1])
+    numbers = f"{mine:,.1f} against more than {used:,.1f} of {system}: below {mine / used:.3f}"
+    return [Answer(target, True if mine <= _CPU_SHARE * used else None, numbers)]
 
 
 def _mst(epsilon: str, rows: Sequence[Row]) -> list[Answer]:

@@ -217,11 +217,11 @@ def test_targets_compare_with_the_best_peer_and_not_with_an_easy_one(bench: Benc
         record("dpmm:mst", tvd3=0.20, gb_auc=0.95, cpu_s=50.0),
     ]
     ours = record("dpsynth:aim", tvd3=0.094, gb_auc=0.93, cpu_s=89.0)
-    assert list(reached(bench, [*peers, ours]).values()) == [True, False, True, None, None]
+    assert list(reached(bench, [*peers, ours]).values()) == [True, False, True, True, None, None]
     worse = record("dpsynth:aim", tvd3=0.096, gb_auc=0.95, cpu_s=91.0)
-    assert list(reached(bench, [*peers, worse]).values()) == [False, True, False, None, None]
+    assert list(reached(bench, [*peers, worse]).values()) == [False, True, False, False, None, None]
     mst = record("dpsynth:mst", tvd3=0.20, cpu_s=11.0)
-    assert list(reached(bench, [*peers, mst]).values()) == [None, None, None, True, False]
+    assert list(reached(bench, [*peers, mst]).values()) == [None, None, None, None, True, False]
 
 
 def test_an_unfinished_peer_is_no_easy_win_and_is_named(bench: Bench) -> None:
@@ -231,6 +231,17 @@ def test_an_unfinished_peer_is_no_easy_win_and_is_named(bench: Bench) -> None:
     assert "(unfinished: dpmm:aim)" in answers[0].numbers
     alone = bench.targets.answers(bench.summary.summarise([found[0], found[2]]), 3)
     assert alone[0].reached is None
+
+
+@pytest.mark.parametrize(("cpu_s", "passed"), [(300.0, True), (400.0, None)])
+def test_an_unfinished_aim_bounds_its_cost_from_below(
+    bench: Bench, cpu_s: float, passed: bool | None
+) -> None:
+    """A tenth of what it had used is surely a tenth of what it needs; more than that says nothing."""
+    found = [unfinished("dpmm:aim"), record("dpmm:mst", cpu_s=5000.0), record("dpsynth:aim", cpu_s=cpu_s)]
+    assert reached(bench, found)["ε 1, aim: CPU at most 0.1 of the best peer's AIM"] is passed
+    finished = [*found, record("opendp:aim", cpu_s=2000.0)]
+    assert reached(bench, finished)["ε 1, aim: CPU at most 0.1 of the best peer's AIM"] is False
 
 
 @pytest.mark.parametrize(

@@ -42,3 +42,19 @@ def test_columns_get_more_of_the_budget_where_noise_is_loud(rows: int, rho_nano:
 def test_more_codes_make_the_same_noise_louder() -> None:
     shares = [columns_percent(table_of(100_000, codes), 20_000) for codes in (4, 8)]
     assert shares == [pytest.approx(25, abs=0.5), pytest.approx(40, abs=0.5)]
+
+
+def largest_share(table: SyntheticTable, rho_nano: int) -> float:
+    """Of what is spent after the first choice, the share of the dearest count."""
+    curator = MemoryCurator(table, rho_nano)
+    AIM().fit(AIM().plan(table.domain, rho_nano, 10_000), curator)
+    first = [call[0] for call in curator.calls].index("select")
+    prices = [0.5 / price**2 for what, _, price in curator.calls[first:] if what == "measure"]
+    return max(prices) / sum(prices)
+
+
+def test_the_last_counts_share_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unrelated columns teach nothing, so rounds grow each time; unbounded, one count would take half."""
+    assert largest_share(table_of(100_000), 20_000) < 0.25
+    monkeypatch.setattr("dpsynth.synthesizers.aim._LEAST_ROUNDS_LEFT", 1)
+    assert largest_share(table_of(100_000), 20_000) > 0.5
