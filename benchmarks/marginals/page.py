@@ -63,7 +63,7 @@ Each figure is the mean over the runs, with the lowest and the highest where the
 *AUC*: models that learn `{last["target"]}` from synthetic rows, tested on real rows that no synthesizer was
 given. *CPU*: user and system seconds of a fresh process on one core, from its start to the written rows; a
 busy machine makes them longer, so the load before and after each run is in the last table. Ours compile their
-loops in the first run after an installation, some ten seconds, and keep them: no run here paid for that.
+loops in the first run after an installation and keep them: a run that had to would stand out by its seconds.
 
 mbi's default sampler, which opendp and smartnoise use, correlates columns that are independent in the model.
 Their fits are also drawn from row by row (*independent sampler*); the better of the two, marked ✓, is what

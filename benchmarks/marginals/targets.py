@@ -54,7 +54,8 @@ def _aim(epsilon: str, rows: Sequence[Row], name: str) -> list[Answer]:
     target = f"ε {epsilon}, {name}: CPU at most {_CPU_SHARE} of the best peer's AIM"
     ours, aims = _ours(rows, name), [row for row in rows if row.method == "aim"]
     finished = _best(aims, "tvd3", least=True)
-    stopped = {one.system: one.unfinished[-1]["cpu_s"] for one in aims if not one.ours and one.unfinished}
+    ended = {one.system: one.unfinished[-1] for one in aims if not one.ours and one.unfinished}
+    stopped = {system: last["cpu_s"] for system, last in ended.items() if last["status"] == "cpu limit"}
     if finished is not None or ours is None or not stopped:
         return [_ratio(target, ours, finished, "cpu_s", _CPU_SHARE)]
     mine, (system, used) = ours.mean("cpu_s") or 0.0, min(stopped.items(), key=lambda pair: pair[1])

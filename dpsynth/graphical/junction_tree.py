@@ -90,7 +90,7 @@ def junction_tree(sizes: Sequence[int], cliques: Iterable[Ids]) -> JunctionTree:
         cliques: column sets that must each lie inside one clique of the tree.
     """
     found = sorted(_best(sizes, cliques)[1], key=lambda clique: (-len(clique), clique[::-1]))
-    inside, parent, waiting = found[:1], [-1], found[1:]
+    inside, parent, waiting = [found[0]], [-1], found[1:]
     while waiting:  # Prim: a maximum-weight spanning tree of a chordal graph's cliques is a junction tree
         new, up = max(
             ((clique, node) for clique in waiting for node in range(len(inside))),

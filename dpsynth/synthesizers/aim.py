@@ -31,8 +31,9 @@ What differs, each kept because it lowered the error of all three-way marginals:
 - A twentieth of a round goes into its choice instead of a tenth.
 - A budget too small for rounds goes to one-way marginals at once.
 
-Figures are mean three-way errors in a harness on exact counts, one to twelve runs each. What it reaches
-beside others is in ``benchmarks/results/marginals``.
+Figures here are mean three-way errors of one to twelve runs each in a harness of our own that is not kept, on
+the two tables that the constants were set on: they say why, and no command prints them. What it all reaches
+beside others is measured by ``make bench-marginals`` (``benchmarks/results/marginals``).
 
 Tried on Adult, one to three runs each, and left out because it did not help: offsetting a candidate by the
 noise that a cell of its estimate could really keep (half of it) instead of the nominal noise of all cells:
