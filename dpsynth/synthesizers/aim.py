@@ -148,7 +148,7 @@ def _steps(candidates: int, columns: int, rounds: int, rho_nano: int) -> tuple[s
         f"Up to {rounds} times: choose one of {candidates} marginals privately, count it, refit.",
         "Rounds grow up to fourfold when a count teaches less than its noise; the last one takes the rest.",
         f"Where noise is quiet, keep {_BEYOND_PERCENT} % to count the pairs that the model has no room for.",
-        f"Where not, give columns {_MORE_PERCENT} % more ({_LOUD_PERCENT} % where it drowns them).",
+        f"Where it is not, {_MORE_PERCENT} % more for columns, {_LOUD_PERCENT} % where noise drowns them.",
         "Count codes rarer than the noise of a count together, unless noise is quiet.",
     )
 
