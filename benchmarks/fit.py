@@ -27,11 +27,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.budget import ACCOUNTINGS, Budget, budget_for
+from benchmarks.budget import ACCOUNTINGS, Budget, budget_for, rho_nano_for
 from benchmarks.marginals.tables import read_codes, read_domain
 from benchmarks.progress import ProgressLine
 from dpsynth.accounting.events import event_to_json
 from dpsynth.accounting.filter import PrivacyFilter
+from dpsynth.accounting.numbers import parse_decimal, parse_delta
 from dpsynth.accounting.statement import state
 from dpsynth.core.domain import Column, Domain
 from dpsynth.core.errors import BadInput, DpsynthError, PolicyRefusal
@@ -39,7 +40,8 @@ from dpsynth.core.table import SyntheticTable
 from dpsynth.core.unit import PrivacyUnit
 from dpsynth.mechanisms.noise import OpenDPNoise
 from dpsynth.mechanisms.rng import os_generator
-from dpsynth.synthesizers.registry import load_synthesizer
+from dpsynth.synthesizers.auto import AUTO, Choice, choose
+from dpsynth.synthesizers.registry import available, load_synthesizer
 from dpsynth.vault.curator import TableCurator
 from dpsynth.vault.table import SensitiveTable
 
@@ -60,8 +62,9 @@ class RecountFailed(DpsynthError):
 
 @dataclass(frozen=True)
 class _Fit:
-    """A finished fit: its budget, its filter, the rows, the seconds of the fit and the size of the model."""
+    """A finished fit: why this synthesizer, its budget, filter, rows, seconds and the size of the model."""
 
+    choice: Choice
     budget: Budget
     spent: PrivacyFilter
     rows: SyntheticTable
@@ -92,7 +95,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--table", type=Path, required=True, help="CSV of codes with a header line")
     parser.add_argument("--domain", type=Path, required=True, help="JSON: {column: number of codes}")
-    parser.add_argument("--synthesizer", required=True, help="registered name, such as aim")
+    parser.add_argument("--synthesizer", required=True, help="registered name, such as aim, or auto")
     parser.add_argument("--epsilon", required=True, help="decimal, above 0")
     parser.add_argument("--delta", required=True, help="decimal, between 0 and 1")
     parser.add_argument("--out", type=Path, required=True, help="CSV of synthetic codes")
@@ -155,7 +158,10 @@ def _fit(options: argparse.Namespace, domain: Domain, codes: pd.DataFrame) -> _F
             allowed="a synthesizer that asks the curator",
             remedy="measure it as a peer: python -m benchmarks.marginals",
         )
-    synthesizer = load_synthesizer(options.synthesizer)
+    choice = _choice(options, domain)
+    if options.synthesizer == AUTO:
+        print(choice.words(), file=sys.stderr)
+    synthesizer = load_synthesizer(choice.name)
     budget = budget_for(
         options.epsilon,
         options.delta,
@@ -174,7 +180,16 @@ def _fit(options: argparse.Namespace, domain: Domain, codes: pd.DataFrame) -> _F
         seconds = time.perf_counter() - start
     rows: Any = model  # a fitted model promises samples; size and total are its own
     drawn = model.sample(max(round(rows.total), 0), os_generator())
-    return _Fit(budget, spent, drawn, seconds, getattr(model, "cells", None))
+    return _Fit(choice, budget, spent, drawn, seconds, getattr(model, "cells", None))
+
+
+def _choice(options: argparse.Namespace, domain: Domain) -> Choice:
+    """What was named; for ``auto`` what public facts speak for, at the rho of the usual conversion."""
+    if options.synthesizer != AUTO:
+        return Choice(options.synthesizer, "it was asked for")
+    parse_delta(options.delta)
+    epsilon = format(parse_decimal(options.epsilon, "epsilon"), "f")
+    return choose(available(), domain, rho_nano_for(epsilon, options.delta), options.max_model_cells)
 
 
 def _recount(fit: _Fit, options: argparse.Namespace) -> dict[str, Any]:
@@ -192,6 +207,7 @@ def _facts(options: argparse.Namespace, fit: _Fit) -> dict[str, Any]:
     return {
         "synthesizer": plan.synthesizer,
         "synthesizer_version": plan.version,
+        "chosen_because": fit.choice.reason,
         "epsilon": options.epsilon,
         "delta": options.delta,
         "unit": "one row, added or removed",

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dpsynth.core.errors import BadInput
+from dpsynth.synthesizers.auto import AUTO
 from dpsynth.synthesizers.registry import available
 
 __all__ = ["HOMES", "OURS", "Job", "build_home", "choose", "command", "home_python", "version_of"]
@@ -43,18 +44,17 @@ class Job:
 def choose(text: str) -> list[str]:
     """Names such as ``dpsynth:aim`` from a comma list; ``ours``, ``peers`` and a project stand for several.
 
-    Raises BadInput for a name that is not there.
+    ``dpsynth:auto`` repeats one of ours, so it is measured only where it is named. Raises BadInput for a
+    name that is not there.
     """
     ours = [f"{OURS}:{name}" for name in available()]
     peers = [f"{home}:{method}" for method in _METHODS for home in HOMES]
+    groups = {"ours": ours, "peers": peers, f"{OURS}:{AUTO}": [f"{OURS}:{AUTO}"]}
     chosen: list[str] = []
     for word in text.split(","):
-        groups = {"ours": ours, "peers": peers}
         found = groups.get(word) or [n for n in ours + peers if word in (n, n.partition(":")[0])]
         if not found:
-            raise BadInput(
-                f"There is no system named {word!r}", allowed=", ".join(["ours", "peers", *ours, *peers])
-            )
+            raise BadInput(f"There is no system named {word!r}", allowed=", ".join([*groups, *ours, *peers]))
         chosen += [name for name in found if name not in chosen]
     return chosen
 
@@ -87,7 +87,7 @@ def version_of(system: str, homes: Path) -> str:
     """Peers: version of their package. Ours: the synthesizer's, and a digest of the code that it runs on."""
     project, _, method = system.partition(":")
     if project == OURS:
-        return f"{available()[method]}+{_digest()}"
+        return f"{available().get(method, method)}+{_digest()}"
     home_python(system, homes)
     return _installed(homes / project, _pinned(project).partition("==")[0]).partition("==")[2]
 

@@ -94,6 +94,23 @@ def test_the_report_lists_each_event_once_with_its_count(case: Case) -> None:
     assert len({json.dumps(one["event"]) for one in events}) == len(events)
 
 
+@pytest.mark.parametrize(
+    ("epsilon", "chosen"), [("10", "aim"), ("0.02", "independent")], ids=["affords rounds", "too little"]
+)
+def test_auto_is_chosen_from_public_facts_and_says_why(
+    case: Case, capsys: pytest.CaptureFixture[str], epsilon: str, chosen: str
+) -> None:
+    assert case.run(synthesizer="auto", epsilon=epsilon) == 0
+    report = case.report()
+    assert report["synthesizer"] == chosen
+    assert f"Public facts speak for {chosen}, because {report['chosen_because']}." in capsys.readouterr().err
+
+
+def test_auto_refuses_a_budget_in_words(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    assert case.run(synthesizer="auto", epsilon="lots") == 2
+    assert "epsilon is not a positive decimal" in capsys.readouterr().err
+
+
 def test_rows_follow_the_table(case: Case) -> None:
     assert case.run(epsilon="10", synthesizer="aim") == 0
     rows = case.rows()

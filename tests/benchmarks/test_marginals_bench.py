@@ -317,6 +317,7 @@ def test_systems_are_chosen_by_group_project_or_name(bench: Bench) -> None:
         f"{p}:{m}" for p in ("dpmm", "opendp", "smartnoise") for m in ("aim", "mst")
     }
     assert choose("dpmm:mst,dpmm") == ["dpmm:mst", "dpmm:aim"]
+    assert choose("dpsynth:auto") == ["dpsynth:auto"]
     with pytest.raises(BadInput, match="no system named 'nobody'"):
         choose("nobody")
 
