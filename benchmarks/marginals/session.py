@@ -25,7 +25,7 @@ from dpsynth.mechanisms.rng import os_generator
 
 __all__ = ["Session"]
 
-_TARGETS = {"adult": "income>50K", "randhie": "mdvis", "dense50": "y"}
+_TARGETS = {"adult": "income>50K", "randhie": "mdvis", "dense50": "y", "wives": "whi"}
 """What models learn to predict where the caller names no column: positive from code 1 on."""
 
 _ROOT = Path(__file__).resolve().parents[2]

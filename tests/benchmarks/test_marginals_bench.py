@@ -18,6 +18,7 @@ from dpsynth.core.errors import BadInput
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = (
     "dense50",
+    "wives",
     "page",
     "process",
     "records",
@@ -305,6 +306,16 @@ def test_committed_pages_are_what_their_results_say(bench: Bench, tmp_path: Path
         (tmp_path / results.name).write_text(results.read_text())
         page = bench.page.write_page(tmp_path, results.stem)
         assert (folder / page.name).read_text() == page.read_text(), f"write {page.name} again: --page-only"
+
+
+def test_the_third_table_is_coded_by_its_own_descriptions(bench: Bench) -> None:
+    row = {"whrswk": 40, "education": "12years", "race": "other", "experience": -3, "kidslt6": 0}
+    row |= {"kids618": 9, "husby": 0.0, "region": "west", **dict.fromkeys(("hhi", "hhi2", "hispanic"), "no")}
+    coded, sizes = bench.wives.code(pd.DataFrame([{**row, "whi": "yes"}]))
+    assert coded.iloc[0].tolist() == [6, 0, 0, 2, 2, 0, 0, 0, 6, 0, 3, 1]
+    assert all(0 <= coded[name].item() < size for name, size in sizes.items())
+    with pytest.raises(ValueError, match=r"race has \['x'\] beyond white, black, other"):
+        bench.wives.code(pd.DataFrame([{**row, "whi": "yes", "race": "x"}]))
 
 
 # Systems and sessions
