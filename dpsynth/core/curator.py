@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.core.domain import Clique, Domain
+from dpsynth.core.gradient import GradientPlan, GradientSource
 from dpsynth.core.merging import Merging
 
 __all__ = [
@@ -131,6 +132,13 @@ class Curator(Protocol):
         epsilon: float,
     ) -> int:
         """Index of a worst-fitted candidate by noisy max. Costs rho = epsilon^2 / 8."""
+
+    def gradient(self, plan: GradientPlan) -> GradientSource:
+        """A training by DP-SGD, all of its steps charged now, whether they are asked for or not.
+
+        Costs what Poisson-subsampled Gaussian noise costs (:class:`~dpsynth.accounting.events
+        .SampledGaussian`). PolicyRefusal under replace_one, where that cost is not known to hold.
+        """
 
     def entrust(self, trust: Entrustment, rows: int) -> SyntheticTable:
         """Have a library that insists on rows make ``rows`` synthetic ones, apart from everything.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,9 +27,15 @@ from dpsynth.core.curator import (
 )
 from dpsynth.core.domain import Clique, Domain
 from dpsynth.core.errors import IntegrityError
+from dpsynth.core.gradient import GradientPlan, GradientSource
 from dpsynth.core.merging import Merging
 from dpsynth.core.structure import follow, over_parents, violating
 from dpsynth.core.table import SyntheticTable
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from dpsynth.core.gradient import PerExampleLoss
 
 __all__ = ["ReducedCurator", "StructuredModel", "StructuredSynthesizer", "reduced"]
 
@@ -90,6 +97,12 @@ class ReducedCurator:
         """As the curator's own."""
         return self.behind.select(candidates, estimates, epsilon)
 
+    def gradient(self, plan: GradientPlan) -> GradientSource:
+        """As the curator's own; losses see the free columns."""
+        names = self.behind.domain.names
+        free = [names.index(name) for name in self._domain.names]
+        return _FreeColumns(self.behind.gradient(plan), free)
+
     def entrust(self, trust: Entrustment, rows: int) -> SyntheticTable:
         """As the curator's own: a library that is given rows sees all columns; free ones are passed on."""
         table = self.behind.entrust(trust, rows)
@@ -98,6 +111,25 @@ class ReducedCurator:
     def tell(self, progress: Progress) -> None:
         """As the curator's own."""
         self.behind.tell(progress)
+
+
+class _FreeColumns:
+    """A training whose losses are shown some of the columns."""
+
+    def __init__(self, behind: GradientSource, columns: Sequence[int]) -> None:
+        self._behind, self._columns = behind, list(columns)
+        self._shown: tuple[PerExampleLoss, PerExampleLoss] | None = None
+
+    @property
+    def left(self) -> int:
+        """Steps that have not been asked for."""
+        return self._behind.left
+
+    def step(self, model: nn.Module, loss: PerExampleLoss) -> list[Tensor]:
+        """As the training's own."""
+        if self._shown is None or self._shown[0] is not loss:
+            self._shown = loss, lambda model, rows: loss(model, rows[:, self._columns])
+        return self._behind.step(model, self._shown[1])
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,11 @@ from dpsynth.accounting.reserve import entrusted_event
 from dpsynth.core.curator import Candidate, Entrustment, NoisyMarginal, Progress
 from dpsynth.core.domain import Clique, Domain
 from dpsynth.core.errors import PolicyRefusal
+from dpsynth.core.gradient import GradientPlan, GradientSource
 from dpsynth.core.merging import Merging, checked_merging, merged_counts
 from dpsynth.core.table import SyntheticTable
 from dpsynth.core.unit import PrivacyUnit
+from dpsynth.mechanisms.keystream import GradientNoise, KeyStream
 from dpsynth.mechanisms.marginal import MarginalMechanism
 from dpsynth.mechanisms.noise import Noise
 from dpsynth.mechanisms.select import SelectMechanism, checked_estimate
@@ -37,6 +39,7 @@ class TableCurator:
         noise: Noise,
         watch: Callable[[Progress], None] | None = None,
         trustee: Trustee | None = None,
+        gradient_noise: GradientNoise | None = None,
     ) -> None:
         self._table = table
         self._unit = unit
@@ -44,6 +47,7 @@ class TableCurator:
         self._noise = noise
         self._watch = watch
         self._trustee = trustee
+        self._gradient_noise = gradient_noise or KeyStream()
         self._counts = KnownCounts(table)
 
     @property
@@ -92,6 +96,21 @@ class TableCurator:
         self._filter.charge(mechanism.event)
         self._counts.want(sizes)
         return self._choose(mechanism, lattice)
+
+    def gradient(self, plan: GradientPlan) -> GradientSource:
+        """A training by DP-SGD, charged whole before the rows are touched."""
+        from dpsynth.mechanisms.gradient import GradientMechanism  # late: torch takes seconds
+        from dpsynth.vault.gradients import TableGradients
+
+        if self._unit.adjacency != "add_remove":
+            raise PolicyRefusal(
+                "What DP-SGD costs is known for units that are added or removed",
+                allowed="a policy under add_remove",
+                remedy="choose a synthesizer that asks for counts",
+            )
+        mechanism = GradientMechanism(plan, self._unit.max_rows)
+        self._filter.charge(mechanism.event)
+        return TableGradients(self._table, mechanism, self._gradient_noise)
 
     def entrust(self, trust: Entrustment, rows: int) -> SyntheticTable:
         """Rows that the run's own library makes, its whole declared budget charged before it is given any."""

@@ -1,0 +1,68 @@
+"""Unpredictable words in bulk: AES-256 in counter mode under a fresh key of the operating system.
+
+DP-SGD needs millions of normal draws in each training, too many for exact samplers. Their source must still
+be one that nobody can wind back: a seed of 64 bits, or a generator whose state can be read off its outputs,
+would undo the noise.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import Protocol
+
+import numpy as np
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from numpy.typing import NDArray
+
+__all__ = ["GradientNoise", "KeyStream"]
+
+_BLOCK = 1 << 20  # words at a time: 8 MB
+
+
+class GradientNoise(Protocol):
+    """What DP-SGD draws. Tests may put a fixed tape in its place; no configuration or policy can."""
+
+    def included(self, units: int, rate: float) -> NDArray[np.bool_]:
+        """An independent coin for each unit, true with probability ``rate``; shape (units,)."""
+
+    def normal(self, count: int, scale: float) -> NDArray[np.float64]:
+        """``count`` independent normal draws of standard deviation ``scale``."""
+
+
+class KeyStream:
+    """Implements :class:`GradientNoise`. Each has a key of its own; it takes no seed and cannot be copied."""
+
+    def __init__(self) -> None:
+        cipher = Cipher(algorithms.AES(secrets.token_bytes(32)), modes.CTR(bytes(16)))
+        self._stream = cipher.encryptor()
+
+    def words(self, count: int) -> NDArray[np.uint64]:
+        """``count`` uniform words of 64 bits."""
+        return np.frombuffer(self._stream.update(bytes(8 * count)), dtype=np.uint64)
+
+    def included(self, units: int, rate: float) -> NDArray[np.bool_]:
+        """An independent coin for each unit; ``rate`` is rounded down to a multiple of 2^-64."""
+        if rate >= 1.0:
+            return np.ones(units, dtype=np.bool_)
+        below = np.uint64(int(rate * 2.0**64))
+        coins = np.empty(units, dtype=np.bool_)
+        for low in range(0, units, _BLOCK):
+            high = min(low + _BLOCK, units)
+            np.less(self.words(high - low), below, out=coins[low:high])
+        return coins
+
+    def normal(self, count: int, scale: float) -> NDArray[np.float64]:
+        """Normal draws by the transform of Box and Muller (1958), in double precision.
+
+        What lies beyond 9.4 standard deviations is cut off: less than 1e-20 of each draw. Callers round to
+        single precision, so that the low bits, in which floating-point noise betrays what it was added to
+        (Mironov 2012), are not kept.
+        """
+        half = (count + 1) // 2
+        first, second = self.words(half), self.words(half)
+        radius = np.sqrt(-2.0 * np.log((first.astype(np.float64) + 1.0) * 2.0**-64)) * scale
+        angle = (2.0 * np.pi * 2.0**-64) * second.astype(np.float64)
+        draws = np.empty(2 * half)
+        np.multiply(radius, np.cos(angle), out=draws[:half])
+        np.multiply(radius, np.sin(angle), out=draws[half:])
+        return draws[:count]

@@ -1,0 +1,105 @@
+"""DP-SGD over a SensitiveTable: the steps of one training, paid for before the first. RED."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from dpsynth.core.domain import Domain
+from dpsynth.core.errors import BudgetExceeded
+from dpsynth.mechanisms.clipping import ClippedSums, check_separable, engine_for, trained
+from dpsynth.mechanisms.gradient import GradientMechanism
+from dpsynth.mechanisms.keystream import GradientNoise
+from dpsynth.mechanisms.rng import os_generator
+from dpsynth.vault.counting.rows import Withheld
+from dpsynth.vault.table import SensitiveTable
+
+if TYPE_CHECKING:
+    from dpsynth.core.gradient import PerExampleLoss
+
+__all__ = ["TableGradients"]
+
+_MADE_UP = 4
+_MOST_EXAMPLES = 8192  # at once: what lies above is summed in parts
+
+
+class TableGradients:
+    """Implements :class:`dpsynth.core.gradient.GradientSource`; made by the curator after it charged."""
+
+    def __init__(self, table: SensitiveTable, mechanism: GradientMechanism, noise: GradientNoise) -> None:
+        self._table, self._mechanism, self._noise = table, mechanism, noise
+        self._lock = threading.Lock()
+        self._left = mechanism.plan.steps
+        self._known: tuple[nn.Module, PerExampleLoss, ClippedSums] | None = None
+        self._rows: _Rows | None = None
+
+    @property
+    def left(self) -> int:
+        """Steps that have not been asked for."""
+        return self._left
+
+    def step(self, model: nn.Module, loss: PerExampleLoss) -> list[Tensor]:
+        """Noisy sum of the clipped gradients of a fresh Poisson sample."""
+        engine = self._engine(model, loss)
+        self._take()
+        rows = self._sample()
+        sums = [torch.zeros_like(parameter) for parameter in trained(model)]
+        device = sums[0].device
+        for low in range(0, len(rows), _MOST_EXAMPLES):
+            part = rows[low : low + _MOST_EXAMPLES].to(device, torch.int64)
+            found = engine.clipped_sum(model, loss, part, self._mechanism.row_clip)
+            sums = [one.add_(other) for one, other in zip(sums, found, strict=True)]
+        return self._mechanism.release(sums, self._noise)
+
+    def _take(self) -> None:
+        with self._lock:
+            if self._left < 1:
+                raise BudgetExceeded(
+                    "A training asked for more steps than its plan paid for",
+                    allowed=f"{self._mechanism.plan.steps} steps",
+                    remedy="this is a fault of the synthesizer: report it to its author",
+                )
+            self._left -= 1
+
+    def _engine(self, model: nn.Module, loss: PerExampleLoss) -> ClippedSums:
+        """The engine for this model, which was tried on made-up rows first, with this loss."""
+        if self._known is None or self._known[0] is not model or self._known[1] is not loss:
+            device = next(model.parameters()).device
+            check_separable(model, loss, _made_up(self._table.domain).to(device))
+            self._known = model, loss, engine_for(model)
+        return self._known[2]
+
+    def _sample(self) -> Tensor:
+        """Codes of the sampled units' rows, shape (examples, columns)."""
+        if self._rows is None:
+            self._rows = _Rows(self._table)
+        coins = self._mechanism.sample(self._rows.units, self._noise)
+        return self._rows.of(coins)
+
+
+class _Rows(Withheld):
+    """The rows once more, as one array that is quick to pick from."""
+
+    __slots__ = ("_codes", "_unit", "units")
+
+    def __init__(self, table: SensitiveTable) -> None:
+        columns = list(table._rows().values())
+        small = all(column.itemsize == 1 for column in columns)
+        self._codes = np.stack(columns, axis=1).astype(np.uint8 if small else np.int32)
+        found, self._unit = np.unique(table._units, return_inverse=True)
+        self.units = len(found)
+
+    def of(self, coins: NDArray[np.bool_]) -> Tensor:
+        """The rows of the units whose coin is true."""
+        return torch.from_numpy(self._codes[np.flatnonzero(coins[self._unit])])
+
+
+def _made_up(domain: Domain) -> Tensor:
+    rng = os_generator()
+    columns = [rng.integers(0, column.size, _MADE_UP) for column in domain.columns]
+    return torch.from_numpy(np.stack(columns, axis=1))
