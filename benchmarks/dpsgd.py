@@ -2,20 +2,22 @@
 
     python -m benchmarks.dpsgd [--rows 40000] [--rounds 30]
 
-The model is a discriminator-like network, 150-256-256-1. A plain step picks a shuffled batch, goes forward and
-back and applies SGD. Ours does all that a training behind the curator does: a Poisson sample of the rows,
-clipping for each example, noise for each weight, and the same SGD. Opacus' two modes are given the plain step's
-batches and their clipped sum, without noise, so they are flattered. Rounds take turns; medians are compared.
+The model is a discriminator-like network, 150-256-256-1. A plain step picks a shuffled batch, goes forward
+and back and applies SGD. Ours does all that a training behind the curator does: a Poisson sample of the
+rows, clipping for each example, noise for each weight, and the same SGD. Opacus' two modes clip and sum
+batches of a fixed size and add no noise, so they are flattered. The kinds take turns; medians are compared.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import platform
 import statistics
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -48,7 +50,7 @@ def network() -> nn.Module:
     """150-256-256-1."""
     sizes = (sum(_SIZES), 256, 256, 1)
     layers: list[nn.Module] = []
-    for taken, given in zip(sizes[:-1], sizes[1:], strict=True):
+    for taken, given in itertools.pairwise(sizes):
         layers += [nn.Linear(taken, given), nn.LeakyReLU(0.2)]
     return nn.Sequential(*layers[:-1])
 
@@ -194,6 +196,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("results") / "dpsgd.json")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    warnings.filterwarnings("ignore", message="Full backward hook is firing")
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     rows = measure(options.rows, options.rounds)
     for row in rows:

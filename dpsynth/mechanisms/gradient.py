@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -52,9 +51,9 @@ class GradientMechanism:
 
     def release(self, sums: Sequence[Tensor], noise: GradientNoise) -> list[Tensor]:
         """Add the noise to a clipped sum, the only private argument; shapes stay."""
-        draws = noise.normal(sum(one.numel() for one in sums), self.scale)
-        parts = np.split(draws, np.cumsum([one.numel() for one in sums])[:-1])
+        sizes = [one.numel() for one in sums]
+        parts: Sequence[Tensor] = noise.normal(sum(sizes), self.scale).split(sizes)  # type: ignore[no-untyped-call]
         return [
-            (one.double() + torch.from_numpy(part).reshape(one.shape).to(one.device)).to(one.dtype)
+            part.reshape(one.shape).to(one.device).add_(one).to(one.dtype)
             for one, part in zip(sums, parts, strict=True)
         ]

@@ -7,12 +7,15 @@ would undo the noise.
 
 from __future__ import annotations
 
+import math
 import secrets
 from typing import Protocol
 
 import numpy as np
+import torch
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from numpy.typing import NDArray
+from torch import Tensor
 
 __all__ = ["GradientNoise", "KeyStream"]
 
@@ -25,8 +28,8 @@ class GradientNoise(Protocol):
     def included(self, units: int, rate: float) -> NDArray[np.bool_]:
         """An independent coin for each unit, true with probability ``rate``; shape (units,)."""
 
-    def normal(self, count: int, scale: float) -> NDArray[np.float64]:
-        """``count`` independent normal draws of standard deviation ``scale``."""
+    def normal(self, count: int, scale: float) -> Tensor:
+        """``count`` independent normal draws of standard deviation ``scale``, float64."""
 
 
 class KeyStream:
@@ -38,7 +41,7 @@ class KeyStream:
 
     def words(self, count: int) -> NDArray[np.uint64]:
         """``count`` uniform words of 64 bits."""
-        return np.frombuffer(self._stream.update(bytes(8 * count)), dtype=np.uint64)
+        return np.frombuffer(bytearray(self._stream.update(bytes(8 * count))), dtype=np.uint64)
 
     def included(self, units: int, rate: float) -> NDArray[np.bool_]:
         """An independent coin for each unit; ``rate`` is rounded down to a multiple of 2^-64."""
@@ -51,7 +54,7 @@ class KeyStream:
             np.less(self.words(high - low), below, out=coins[low:high])
         return coins
 
-    def normal(self, count: int, scale: float) -> NDArray[np.float64]:
+    def normal(self, count: int, scale: float) -> Tensor:
         """Normal draws by the transform of Box and Muller (1958), in double precision.
 
         What lies beyond 9.4 standard deviations is cut off: less than 1e-20 of each draw. Callers round to
@@ -59,10 +62,12 @@ class KeyStream:
         (Mironov 2012), are not kept.
         """
         half = (count + 1) // 2
-        first, second = self.words(half), self.words(half)
-        radius = np.sqrt(-2.0 * np.log((first.astype(np.float64) + 1.0) * 2.0**-64)) * scale
-        angle = (2.0 * np.pi * 2.0**-64) * second.astype(np.float64)
-        draws = np.empty(2 * half)
-        np.multiply(radius, np.cos(angle), out=draws[:half])
-        np.multiply(radius, np.sin(angle), out=draws[half:])
+        words = torch.from_numpy(self.words(2 * half).view(np.int64)).to(torch.float64)  # -2^63 .. 2^63
+        radius, angle = words[:half], words[half:]
+        # -2 log of a number above 0 and at most 1; of which half a turn is as good as any.
+        radius.add_(2.0**63 + 1.0).mul_(2.0**-64).log_().mul_(-2.0).clamp_(min=0.0).sqrt_().mul_(scale)
+        angle.mul_(math.pi * 2.0**-63)
+        draws = torch.empty(2 * half, dtype=torch.float64)
+        torch.mul(radius, torch.cos(angle), out=draws[:half])
+        torch.mul(radius, torch.sin(angle), out=draws[half:])
         return draws[:count]

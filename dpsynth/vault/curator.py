@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +18,15 @@ from dpsynth.core.gradient import GradientPlan, GradientSource
 from dpsynth.core.merging import Merging, checked_merging, merged_counts
 from dpsynth.core.table import SyntheticTable
 from dpsynth.core.unit import PrivacyUnit
-from dpsynth.mechanisms.keystream import GradientNoise, KeyStream
 from dpsynth.mechanisms.marginal import MarginalMechanism
 from dpsynth.mechanisms.noise import Noise
 from dpsynth.mechanisms.select import SelectMechanism, checked_estimate
 from dpsynth.vault.counts import KnownCounts
 from dpsynth.vault.entrusting import Trustee
 from dpsynth.vault.table import SensitiveTable
+
+if TYPE_CHECKING:
+    from dpsynth.mechanisms.keystream import GradientNoise
 
 __all__ = ["TableCurator"]
 
@@ -47,7 +50,7 @@ class TableCurator:
         self._noise = noise
         self._watch = watch
         self._trustee = trustee
-        self._gradient_noise = gradient_noise or KeyStream()
+        self._gradient_noise = gradient_noise
         self._counts = KnownCounts(table)
 
     @property
@@ -100,6 +103,7 @@ class TableCurator:
     def gradient(self, plan: GradientPlan) -> GradientSource:
         """A training by DP-SGD, charged whole before the rows are touched."""
         from dpsynth.mechanisms.gradient import GradientMechanism  # late: torch takes seconds
+        from dpsynth.mechanisms.keystream import KeyStream
         from dpsynth.vault.gradients import TableGradients
 
         if self._unit.adjacency != "add_remove":
@@ -110,7 +114,7 @@ class TableCurator:
             )
         mechanism = GradientMechanism(plan, self._unit.max_rows)
         self._filter.charge(mechanism.event)
-        return TableGradients(self._table, mechanism, self._gradient_noise)
+        return TableGradients(self._table, mechanism, self._gradient_noise or KeyStream())
 
     def entrust(self, trust: Entrustment, rows: int) -> SyntheticTable:
         """Rows that the run's own library makes, its whole declared budget charged before it is given any."""

@@ -48,13 +48,13 @@ class TableGradients:
         engine = self._engine(model, loss)
         self._take()
         rows = self._sample()
-        sums = [torch.zeros_like(parameter) for parameter in trained(model)]
-        device = sums[0].device
+        sums: list[Tensor] = []
+        device = next(model.parameters()).device
         for low in range(0, len(rows), _MOST_EXAMPLES):
             part = rows[low : low + _MOST_EXAMPLES].to(device, torch.int64)
             found = engine.clipped_sum(model, loss, part, self._mechanism.row_clip)
-            sums = [one.add_(other) for one, other in zip(sums, found, strict=True)]
-        return self._mechanism.release(sums, self._noise)
+            sums = [one.add_(other) for one, other in zip(sums, found, strict=True)] if sums else found
+        return self._mechanism.release(sums or [torch.zeros_like(one) for one in trained(model)], self._noise)
 
     def _take(self) -> None:
         with self._lock:

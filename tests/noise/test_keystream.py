@@ -93,7 +93,7 @@ def test_small_samples_are_often_empty() -> None:
 
 
 def test_noise_is_normal_of_the_stated_scale() -> None:
-    draws = KeyStream().normal(400_001, 2.5)
+    draws = KeyStream().normal(400_001, 2.5).numpy()
     assert draws.shape == (400_001,)
     assert stats.kstest(draws / 2.5, "norm").pvalue > LEVEL
     spread = float(((draws / 2.5) ** 2).sum())
@@ -104,7 +104,7 @@ def test_noise_is_normal_of_the_stated_scale() -> None:
 
 
 def test_both_halves_of_the_transform_are_independent() -> None:
-    draws = KeyStream().normal(200_000, 1.0)
+    draws = KeyStream().normal(200_000, 1.0).numpy()
     first, second = draws[:100_000], draws[100_000:]
     for one, other in ((first, second), (first**2, second**2)):
         assert abs(np.corrcoef(one, other)[0, 1]) < 5 / math.sqrt(100_000)

@@ -31,8 +31,8 @@ class Silent(KeyStream):
     def included(self, units: int, rate: float) -> NDArray[np.bool_]:
         return np.ones(units, dtype=bool)
 
-    def normal(self, count: int, scale: float) -> NDArray[np.float64]:
-        return np.zeros(count)
+    def normal(self, count: int, scale: float) -> Tensor:
+        return torch.zeros(count, dtype=torch.float64)
 
 
 class Watched(SensitiveTable):
