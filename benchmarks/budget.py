@@ -13,7 +13,7 @@ from dpsynth.accounting.cost import Cost, zcdp_cost
 from dpsynth.accounting.gate import compile_cap
 from dpsynth.accounting.gaussian_dp import largest_mu2
 from dpsynth.accounting.numbers import parse_decimal, parse_delta
-from dpsynth.accounting.reserve import marginal_cost
+from dpsynth.accounting.reserve import plan_cost
 from dpsynth.core.curator import Plan
 from dpsynth.core.errors import BadInput
 
@@ -58,7 +58,9 @@ def budget_for(
         budget
         for budget in (
             _by_gaussian(largest_mu2(asked, probability), delta, plan) if accounting != "zcdp" else None,
-            _by_zcdp(rho_nano_for(format(asked, "f"), delta), plan) if accounting != "gaussian" else None,
+            _by_zcdp(rho_nano_for(format(asked, "f"), delta), delta, plan)
+            if accounting != "gaussian"
+            else None,
         )
         if budget is not None
     ]
@@ -70,8 +72,11 @@ def budget_for(
     return max(found, key=lambda budget: budget.rho_nano)
 
 
-def _by_zcdp(rho: int, plan: Callable[[int], Plan]) -> Budget | None:
-    return Budget("zcdp", zcdp_cost(rho), plan(rho)) if rho > 0 else None
+def _by_zcdp(rho: int, delta: str, plan: Callable[[int], Plan]) -> Budget | None:
+    if rho <= 0:
+        return None
+    made = plan(rho)
+    return Budget("zcdp", zcdp_cost(rho) if made.gradient is None else plan_cost(made, delta), made)
 
 
 def _by_gaussian(mu2: int, delta: str, plan: Callable[[int], Plan]) -> Budget | None:
@@ -79,7 +84,7 @@ def _by_gaussian(mu2: int, delta: str, plan: Callable[[int], Plan]) -> Budget | 
     rho = mu2 // 2
     while rho > 0:
         made = plan(rho)
-        reserved = marginal_cost(rho, made.choices_nano, delta)
+        reserved = plan_cost(made, delta)
         if reserved.undominated:
             return None
         if reserved.mu2 <= mu2:

@@ -6,13 +6,14 @@ Two numbers, both upper bounds on epsilon; neither uses the platform's conversio
 - *pld*: privacy-loss distributions of the Gaussians that dominate the events, composed by the library.
   Discrete Gaussian noise is dominated at mu = 2 PhiInv((1 + P[noise = 0]) / 2), a choice of bounded range
   epsilon at mu = 2 PhiInv(e^(epsilon/2) / (1 + e^(epsilon/2))): see dpsynth/accounting/gaussian_dp.py.
+  The library's own distribution for a training by DP-SGD.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from scipy.stats import norm
 
 from dpsynth.accounting.cost import Cost
 from dpsynth.accounting.curves import NANO, ORDERS
-from dpsynth.accounting.events import DiscreteGaussian, Event, Gaussian, NoisyMax
+from dpsynth.accounting.events import DiscreteGaussian, Event, Gaussian, NoisyMax, SampledGaussian
 from dpsynth.accounting.recount import recount_curve
 
 __all__ = ["recount"]
@@ -28,6 +29,9 @@ __all__ = ["recount"]
 _AGREES = 1e-8
 _MU_STEP = 1e-7
 _RDP_ORDERS = tuple(1.0 + excess for excess in np.geomspace(1e-2, 1e5, 4001))
+_SAMPLED_ORDERS = tuple(
+    1.0 + excess for excess in np.geomspace(1e-1, 1e3, 200)
+)  # each takes the library longer
 
 
 def recount(events: Sequence[Event], charged: Cost, epsilon: float, delta: float) -> dict[str, Any]:
@@ -58,15 +62,22 @@ def _rdp_epsilon(events: Sequence[Event], delta: float) -> float:
 
     if not events:
         return 0.0
-    return float(rdp.compute_epsilon(_RDP_ORDERS, recount_curve(events, _RDP_ORDERS), delta)[0])
+    trained = any(isinstance(event, SampledGaussian) for event in events)
+    orders = _SAMPLED_ORDERS if trained else _RDP_ORDERS
+    return float(rdp.compute_epsilon(orders, recount_curve(events, orders), delta)[0])
 
 
-def _pld_epsilon(events: Iterable[Event], epsilon: float, delta: float) -> float:
+def _pld_epsilon(events: Sequence[Event], epsilon: float, delta: float) -> float:
     import dp_accounting as dpa
     from dp_accounting import pld
 
     accountant = pld.PLDAccountant(value_discretization_interval=min(1e-4, 1e-4 * epsilon))
-    for mu, times in sorted(Counter(_rounded_up(_dominating_mu(event)) for event in events).items()):
+    trainings = [event for event in events if isinstance(event, SampledGaussian)]
+    for one in trainings:
+        sampled = dpa.PoissonSampledDpEvent(one.rate, dpa.GaussianDpEvent(one.sigma))
+        accountant.compose(sampled, one.steps)
+    others = [event for event in events if not isinstance(event, SampledGaussian)]
+    for mu, times in sorted(Counter(_rounded_up(_dominating_mu(event)) for event in others).items()):
         accountant.compose(dpa.GaussianDpEvent(1.0 / mu), times)
     return float(accountant.get_epsilon(delta))
 

@@ -7,6 +7,7 @@ divergence that exceeds it by less than two nano-units.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import MAX_EMAX, MIN_EMIN, ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from fractions import Fraction
 from functools import lru_cache
@@ -19,6 +20,7 @@ __all__ = [
     "Curve",
     "randomized_response_curve",
     "rho_of",
+    "sampled_gaussian_at",
     "sampled_gaussian_curve",
     "zcdp_curve",
 ]
@@ -75,17 +77,26 @@ def sampled_gaussian_curve(rate: float, sigma: float, steps: int) -> Curve:
     At integer order a: log(sum_k C(a, k) (1-q)^(a-k) q^k exp(k(k-1) / (2 sigma^2))) / (a-1), which is exact
     and covers both directions (Mironov, Talwar, Zhang 2019, section 3.3 and Theorem 5).
     """
+    return _sampled(ORDERS, rate, sigma, steps)
+
+
+def sampled_gaussian_at(order: int, rate: float, sigma: float, steps: int) -> int:
+    """:func:`sampled_gaussian_curve` at one order (>= 2), which is much quicker where that is low."""
+    return _sampled((order,), rate, sigma, steps)[0]
+
+
+def _sampled(orders: Sequence[int], rate: float, sigma: float, steps: int) -> Curve:
     if rate == 1.0:
-        return zcdp_curve(steps / (2 * exact(sigma) ** 2))
+        return tuple(_ceil(order * steps / (2 * exact(sigma) ** 2) * NANO) for order in orders)
     q = Decimal(rate)
     rest = _EXACT.subtract(Decimal(1), q)
     odds = _UP.divide(q, rest)
     variance = _EXACT.multiply(Decimal(sigma), Decimal(sigma))
     growth = _exp_up(_UP.divide(Decimal(1), variance))
     powers = [Decimal(1)]
-    for _ in range(ORDERS[-1]):
+    for _ in range(orders[-1]):
         powers.append(_UP.multiply(powers[-1], growth))
-    return tuple(_sampled_order(order, rest, odds, powers, steps) for order in ORDERS)
+    return tuple(_sampled_order(order, rest, odds, powers, steps) for order in orders)
 
 
 def _sampled_order(order: int, rest: Decimal, odds: Decimal, powers: list[Decimal], steps: int) -> int:

@@ -6,15 +6,16 @@ import math
 from decimal import Decimal
 from fractions import Fraction
 
-from dpsynth.accounting.cost import Cost, cost_of
+from dpsynth.accounting.cost import Cost, cost_of, zcdp_cost
 from dpsynth.accounting.curves import NANO, zcdp_curve
-from dpsynth.accounting.events import Entrusted
+from dpsynth.accounting.events import Entrusted, SampledGaussian
 from dpsynth.accounting.gaussian_dp import discrete_gaussian_mu2
 from dpsynth.accounting.numbers import atto_down, parse_decimal
 from dpsynth.accounting.statement import state
+from dpsynth.core.curator import Plan
 from dpsynth.core.errors import BadInput
 
-__all__ = ["entrusted_cost", "entrusted_event", "marginal_cost"]
+__all__ = ["entrusted_cost", "entrusted_event", "marginal_cost", "plan_cost"]
 
 _MOST_EPSILON = 1000
 
@@ -46,6 +47,20 @@ def marginal_cost(rho_nano: int, choices_nano: int | None, delta: str) -> Cost:
     said = state(both, delta)
     # A sum too large for the conversion says nothing.
     return both if said.gaussian and Decimal(said.gaussian) < Decimal(said.epsilon) else by_curve
+
+
+def plan_cost(plan: Plan, delta: str) -> Cost:
+    """What a run by this plan reserves, and may not exceed; ``delta`` is where people will read the loss.
+
+    A training adds its own curve, exact at every order: above :func:`~dpsynth.accounting.training.last_order`
+    it lies over the line of its share.
+    """
+    if plan.entrusted is not None:
+        return entrusted_cost(plan.entrusted.epsilon, plan.entrusted.delta)
+    if plan.gradient is None:
+        return marginal_cost(plan.rho_nano, plan.choices_nano, delta)
+    training = SampledGaussian(plan.gradient.rate, plan.gradient.sigma, plan.gradient.steps)
+    return zcdp_cost(plan.rho_nano - plan.gradient_nano) + cost_of(training)
 
 
 def _counts_mu2(rho_nano: int) -> int | None:

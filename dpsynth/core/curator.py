@@ -167,6 +167,8 @@ class Plan:
         why_less: the reason when ``least_spent`` is below 0.99, else empty.
         entrusted: the library that is given rows and the budget it declares; None for a synthesizer that
             asks the curator. ``rho_nano`` is then the smallest line above the curve of that budget.
+        gradient: the training by DP-SGD, if there is one.
+        gradient_nano: the part of ``rho_nano`` that pays for it.
     """
 
     synthesizer: str
@@ -178,6 +180,8 @@ class Plan:
     least_spent: float = 0.99
     why_less: str = ""
     entrusted: Entrustment | None = None
+    gradient: GradientPlan | None = None
+    gradient_nano: int = 0
 
 
 class FittedModel(Protocol):

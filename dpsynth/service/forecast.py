@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from dpsynth.accounting.gate import compile_cap, how_many
+from dpsynth.accounting.reserve import plan_cost
 from dpsynth.accounting.stated import cap_of
 from dpsynth.core.errors import BadInput
 from dpsynth.engines.catalog import entrusted
@@ -14,7 +15,7 @@ from dpsynth.policy.model import Policy
 from dpsynth.service.budgets import part_for, touched_scopes
 from dpsynth.service.entrusting import declared, largest_for_release
 from dpsynth.service.people import require_role
-from dpsynth.service.plans import Asked, fitting_epsilon, plan_cost, run_plan, within_release_cap
+from dpsynth.service.plans import Asked, fitting_epsilon, run_plan, within_release_cap
 from dpsynth.service.quotes import refuse_looser, scope_view, touched_balances
 from dpsynth.service.registry import dataset
 from dpsynth.service.views import BudgetPlan, PlanLine
@@ -51,7 +52,7 @@ def plan_budget(
                 raise
             continue  # too small to be stated at this delta: no such release exists
         plan = run_plan(policy, name, asked)[1]
-        cost = plan_cost(plan, policy)
+        cost = plan_cost(plan, policy.budget.report_delta)
         room = {b.scope.title: how_many(b.taken_beside(part), cost, b.scope.cap) for b in touched}
         if not within_release_cap(policy, cost_text(cost)):
             room["The cap of one release"] = 0

@@ -11,7 +11,7 @@ from pathlib import Path
 from dpsynth.accounting.cost import ZERO, Cost, zcdp_cost
 from dpsynth.accounting.gate import compile_cap, fits
 from dpsynth.accounting.numbers import parse_rho_nano
-from dpsynth.accounting.reserve import entrusted_cost, marginal_cost
+from dpsynth.accounting.reserve import plan_cost
 from dpsynth.accounting.stated import cap_of
 from dpsynth.accounting.statement import epsilon_at
 from dpsynth.audit.plan import AuditPlan, load_plan, plan_sha256
@@ -32,7 +32,6 @@ __all__ = [
     "automatic",
     "fitting_epsilon",
     "largest_fitting",
-    "plan_cost",
     "requested_rho",
     "run_plan",
     "within_release_cap",
@@ -124,6 +123,8 @@ def run_plan(policy: Policy, name: str, asked: Asked) -> tuple[Synthesizer, Plan
     synthesizer = allowed_synthesizer(policy, name)
     if isinstance(asked, int):
         plan = synthesizer.plan(policy.domain(), asked, policy.synthesis.max_model_cells)
+        if plan.gradient is not None:
+            raise _cannot_state(name)
         if choice is not None and choice.name == name:
             plan = replace(plan, steps=(*plan.steps, choice.words()))
         return synthesizer, plan
@@ -133,11 +134,13 @@ def run_plan(policy: Policy, name: str, asked: Asked) -> tuple[Synthesizer, Plan
     return synthesizer, synthesizer.plan_entrusted(policy.domain(), asked.epsilon, asked.delta, rows)
 
 
-def plan_cost(plan: Plan, policy: Policy) -> Cost:
-    """What a run by this plan reserves, and may not exceed."""
-    if plan.entrusted is not None:
-        return entrusted_cost(plan.entrusted.epsilon, plan.entrusted.delta)
-    return marginal_cost(plan.rho_nano, plan.choices_nano, policy.budget.report_delta)
+def _cannot_state(name: str) -> PolicyRefusal:
+    # Its curve is no line of rho, which is what guarantees, dossiers and bundles are written in so far.
+    return PolicyRefusal(
+        f"{name} trains by DP-SGD, and a release of it cannot be stated and audited yet",
+        allowed="synthesizers that ask for counts",
+        remedy="choose one of these; nothing was charged",
+    )
 
 
 def largest_fitting(policy: Policy, name: str, most: int, room: Callable[[Cost], bool]) -> int:
@@ -147,7 +150,7 @@ def largest_fitting(policy: Policy, name: str, most: int, room: Callable[[Cost],
     """
 
     def has_room(rho: int) -> bool:
-        return room(plan_cost(run_plan(policy, name, rho)[1], policy))
+        return room(plan_cost(run_plan(policy, name, rho)[1], policy.budget.report_delta))
 
     try:
         if most < 1 or has_room(most):

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from dpsynth.accounting.cost import Cost
 from dpsynth.accounting.numbers import parse_decimal
+from dpsynth.accounting.reserve import plan_cost
 from dpsynth.accounting.stated import cap_of
 from dpsynth.accounting.statement import epsilon_at, epsilon_of_cap
 from dpsynth.core.curator import Plan
@@ -24,7 +25,7 @@ from dpsynth.policy.model import Policy
 from dpsynth.service.budgets import part_for, touched_scopes
 from dpsynth.service.entrusting import asked_for, engine_for, largest_for_release
 from dpsynth.service.people import require_role
-from dpsynth.service.plans import plan_cost, run_plan, within_release_cap
+from dpsynth.service.plans import run_plan, within_release_cap
 from dpsynth.service.registry import dataset
 from dpsynth.service.views import DatasetInfo, Quote, RequestForm, ScopeView
 
@@ -96,7 +97,7 @@ def price(form: RequestForm, policy: Policy) -> Price:
         )
     part = part_for(policy, form.partition)
     _, plan = run_plan(policy, form.synthesizer, asked_for(form, policy))
-    cost, trust = plan_cost(plan, policy), plan.entrusted
+    cost, trust = plan_cost(plan, most), plan.entrusted
     if not within_release_cap(policy, cost_text(cost)):
         raise _too_much(policy, plan)
     if trust is not None:

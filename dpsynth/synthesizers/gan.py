@@ -1,0 +1,193 @@
+"""A generative adversarial network: guided by noisy marginals, taught by a critic that learns by DP-SGD.
+
+A part of the budget buys marginals as :mod:`dpsynth.synthesizers.aim` chooses them; the model fitted to them
+guides the generator (Liu, Vietri, Wu 2021 train generators to noisy marginals alone). The rest trains a
+critic on Poisson samples of the rows (Abadi et al. 2016; Xie et al. 2018), with several critic steps for each
+of the generator and a running average of the generator's weights (Bie, Kamath, Zhang 2023). Sampling rate,
+clip, noise, steps and shares are constants or follow from the budget; the number of rows is not used for any
+of them, and no step looks at how good the rows are. Weights are never published; rows are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dpsynth.accounting.training import last_order, training_sigma
+from dpsynth.core.curator import Curator, FittedModel, Plan, Progress
+from dpsynth.core.domain import Clique, Domain
+from dpsynth.core.errors import PolicyRefusal
+from dpsynth.core.gradient import GradientPlan
+from dpsynth.core.table import SyntheticTable
+from dpsynth.graphical.model import GraphicalModel
+from dpsynth.graphical.thinning import thinned
+from dpsynth.mechanisms.rng import os_torch_generator
+from dpsynth.synthesizers.aim import AIM
+from dpsynth.synthesizers.budget import rho_text
+
+if TYPE_CHECKING:
+    from dpsynth.neural.networks import Generator
+
+__all__ = ["GAN", "NeuralModel"]
+
+_GRADIENT_PERCENT = 30
+"""Share of the budget for the critic."""
+
+_RATE, _STEPS, _CLIP = 0.02, 800, 1.0
+_GUIDED_STEPS = 600
+_NOISE, _HIDDEN, _CRITIC = 32, 256, 64
+_MOST_WIDTH = 5_000
+"""One-hot places; the guide holds a table of that many by that many."""
+
+_MOST_WIDER_CELLS = 20_000
+"""Cells of all wider marginals that guide together."""
+
+_POOL, _AT_ONCE = 8, 5_000
+
+
+class GAN:
+    """Marginals guide, a privately trained critic corrects."""
+
+    name = "gan"
+    version = "0.1.0"
+
+    def plan(self, domain: Domain, rho_nano: int, max_model_cells: int) -> Plan:
+        """Shape and cost from public facts. Raises PolicyRefusal without budget, room or torch."""
+        _require_torch()
+        if sum(domain.shape) > _MOST_WIDTH:
+            raise PolicyRefusal(
+                f"The columns of this domain have {sum(domain.shape):,} codes in all",
+                allowed=f"at most {_MOST_WIDTH:,} for gan",
+                remedy="use coarser bins, or choose wide",
+            )
+        share = rho_nano * _GRADIENT_PERCENT // 100
+        counts = AIM().plan(domain, rho_nano - share, max_model_cells)
+        if share < 1:
+            raise PolicyRefusal("The budget is too small for a training", remedy="ask for more")
+        sigma = training_sigma(_RATE, _STEPS, share, last_order(rho_nano))
+        training = GradientPlan(_RATE, _CLIP, sigma, _STEPS)
+        return Plan(
+            self.name,
+            self.version,
+            rho_nano,
+            (*counts.steps, *_words(training, share)),
+            counts.options,
+            gradient=training,
+            gradient_nano=share,
+            choices_nano=counts.choices_nano,
+        )
+
+    def fit(self, plan: Plan, curator: Curator) -> FittedModel:
+        """Marginals first, then the game."""
+        if plan.gradient is None:
+            raise ValueError("this plan was not made by gan")
+        counts = replace(plan, synthesizer=AIM.name, rho_nano=plan.rho_nano - plan.gradient_nano)
+        known = AIM().fit(counts, curator)
+        if not isinstance(known, GraphicalModel):
+            raise TypeError("aim answers with a graphical model")
+        return _trained(plan.gradient, curator, known)
+
+
+def _require_torch() -> None:
+    try:
+        import torch  # noqa: F401
+    except ImportError:
+        raise PolicyRefusal(
+            "Neural synthesizers need torch and opacus, which are not installed here",
+            allowed="the other synthesizers",
+            remedy="install the extra: pip install 'dpsynth-platform[gan]'",
+        ) from None
+
+
+def _words(training: GradientPlan, share: int) -> tuple[str, ...]:
+    noise = f"{training.sigma * training.clip:.3g}"
+    return (
+        "Train a generator to the marginals of the fitted model; that costs nothing.",
+        f"Then train a critic by {training.steps} steps of DP-SGD, for rho {rho_text(share)}.",
+        f"A row is in a step's sample with probability {training.rate} and adds at most {training.clip:g}.",
+        f"Each weight's sum gets noise of standard deviation {noise}.",
+        "After every second step the generator moves towards what the critic takes for real.",
+    )
+
+
+def _trained(training: GradientPlan, curator: Curator, known: GraphicalModel) -> NeuralModel:
+    from dpsynth.neural.guide import Guide
+    from dpsynth.neural.networks import Generator, critic
+    from dpsynth.synthesizers.adversary import Adversary, Settings, guided
+
+    domain, settings, noise = curator.domain, Settings(guided_steps=_GUIDED_STEPS), os_torch_generator()
+    guide = Guide(known, domain, _wider(known, domain))
+    generator = Generator(guide.encoding, _NOISE, _HIDDEN, guide.one_way)
+    share = training.steps + settings.guided_steps
+    guided(generator, guide, settings, noise, _teller(curator, "training to the marginals", 0, share))
+    judge = critic(guide.encoding.width, _CRITIC)
+    game = Adversary(generator, judge, guide, settings, noise)
+    tell = _teller(curator, "training against a critic", settings.guided_steps, share)
+    expected = max(training.rate * known.total, 1.0)
+    best = game.play(curator.gradient(training), training.clip, expected, tell)
+    return NeuralModel(domain, best.eval(), known.total)
+
+
+def _wider(known: GraphicalModel, domain: Domain) -> list[Clique]:
+    """Measured marginals of three columns, smallest first, as many as there is room for."""
+    names = {identity: name for name in domain.names for identity in known.layout.ids((name,))}
+    cliques = [
+        tuple(names[i] for i in ids) for ids in known.potentials if len(ids) == 3 and set(ids) <= set(names)
+    ]
+    kept, room = [], _MOST_WIDER_CELLS
+    for clique in sorted(cliques, key=domain.size):
+        room -= domain.size(clique)
+        if room < 0:
+            break
+        kept.append(domain.clique(clique))
+    return kept
+
+
+def _teller(curator: Curator, step: str, before: int, most: int) -> Callable[[int], None]:
+    def tell(done: int) -> None:
+        if done % 20 == 0:
+            curator.tell(Progress(step, before + done, most, 1.0 if before else 0.7, 0))
+
+    return tell
+
+
+@dataclass(frozen=True)
+class NeuralModel:
+    """A trained generator; what is asked of it is post-processing.
+
+    Attributes:
+        domain: the public domain.
+        generator: noise to logits; stays in the run.
+        total: estimated number of rows.
+    """
+
+    domain: Domain
+    generator: Generator
+    total: float
+
+    def sample(self, rows: int, rng: np.random.Generator) -> SyntheticTable:
+        """``rows`` (>= 0) rows: a pool is drawn and thinned to its own marginals."""
+        pool = np.concatenate([self._draw(min(_AT_ONCE, many), rng) for many in _parts(rows * _POOL)])
+        kept = thinned(pool, rows, self.domain.shape, rng)
+        codes = {name: kept[:, at].astype(np.int64) for at, name in enumerate(self.domain.names)}
+        return SyntheticTable(self.domain, codes)
+
+    def _draw(self, rows: int, rng: np.random.Generator) -> Any:
+        import torch
+
+        from dpsynth.neural.encoding import Encoding
+
+        encoding = Encoding(tuple(self.domain.shape))
+        noise = torch.from_numpy(rng.standard_normal((rows, self.generator.noise))).float()
+        uniforms = torch.from_numpy(rng.random((rows, len(self.domain.columns))))
+        with torch.no_grad():
+            chances = encoding.probabilities(self.generator(noise))
+            return encoding.codes(chances, uniforms).numpy().astype(np.int32)
+
+
+def _parts(rows: int) -> list[int]:
+    whole, rest = divmod(rows, _AT_ONCE)
+    return [_AT_ONCE] * whole + [rest]

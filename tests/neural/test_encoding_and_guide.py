@@ -1,0 +1,135 @@
+"""One-hot rows and guides: draws follow their distributions, and a guide's optimum is what it was told."""
+
+from __future__ import annotations
+
+import math
+from itertools import combinations
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from scipy import stats
+
+from dpsynth.core.domain import Clique, Column, Domain
+from dpsynth.neural.encoding import Encoding
+from dpsynth.neural.guide import Guide
+from dpsynth.neural.networks import Generator, critic
+
+SIZES = (2, 3, 4)
+DOMAIN = Domain(
+    tuple(
+        Column(name, "categorical", values=tuple(map(str, range(size))))
+        for name, size in zip("abc", SIZES, strict=True)
+    )
+)
+ENCODING = Encoding(SIZES)
+
+
+class Joint:
+    """A known table of probabilities over the three columns, for a thousand rows."""
+
+    total = 1000.0
+
+    def __init__(self, seed: int = 3) -> None:
+        self.table = np.random.default_rng(seed).dirichlet(np.full(24, 0.5)).reshape(SIZES)
+
+    def marginal(self, clique: Clique) -> NDArray[np.float64]:
+        away = tuple(at for at, name in enumerate("abc") if name not in clique)
+        return (self.table.sum(axis=away) * self.total).ravel()
+
+
+def generator() -> torch.Generator:
+    made = torch.Generator()
+    made.seed()
+    return made
+
+
+def test_codes_become_ones_in_their_places() -> None:
+    shown = ENCODING.one_hot(torch.tensor([[1, 2, 0], [0, 0, 3]]))
+    assert shown.tolist() == [[0, 1, 0, 0, 1, 1, 0, 0, 0], [1, 0, 1, 0, 0, 0, 0, 0, 1]]
+
+
+def test_draws_are_one_hot_follow_the_logits_and_pass_gradients() -> None:
+    logits = torch.randn(1, 9, requires_grad=True)
+    drawn = ENCODING.drawn(logits.expand(20_000, 9), generator())
+    assert torch.allclose(drawn, drawn.round(), atol=1e-6)
+    counts = drawn.detach().round()
+    for place, size in zip(ENCODING.places, SIZES, strict=True):
+        assert bool((counts[:, place].sum(1) == 1).all())
+        wanted = logits[0, place].softmax(0).detach().double().numpy() * 20_000
+        assert (
+            stats.chi2.sf(((counts[:, place].sum(0).numpy() - wanted) ** 2 / wanted).sum(), size - 1) > 1e-6
+        )
+    (drawn[:, 0].sum()).backward()
+    assert logits.grad is not None
+    assert float(logits.grad.abs().sum()) > 0
+
+
+def test_codes_are_drawn_by_inversion_and_never_outside_the_domain() -> None:
+    chances = ENCODING.probabilities(torch.randn(1, 9)).expand(20_000, 9)
+    rng = np.random.default_rng()
+    codes = ENCODING.codes(chances, torch.from_numpy(rng.random((20_000, 3)))).numpy()
+    for column, (place, size) in enumerate(zip(ENCODING.places, SIZES, strict=True)):
+        wanted = chances[0, place].double().numpy() * 20_000
+        counts = np.bincount(codes[:, column], minlength=size)
+        assert stats.chi2.sf(((counts - wanted) ** 2 / wanted).sum(), size - 1) > 1e-6
+    edge = ENCODING.codes(chances[:2], torch.tensor([[0.0, 0.0, 0.0], [1.0, 1.0, 1.0]]))
+    assert edge[0].tolist() == [0, 0, 0]
+    assert edge[1].tolist() == [1, 2, 3]
+
+
+def test_an_impossible_code_is_never_drawn() -> None:
+    chances = torch.tensor([[0.0, 1.0, 0.5, 0.0, 0.5, 1.0, 0.0, 0.0, 0.0]]).expand(5000, 9)
+    codes = ENCODING.codes(chances, torch.rand(5000, 3, generator=generator()).double()).numpy()
+    assert set(codes[:, 0]) == {1}
+    assert set(codes[:, 1]) == {0, 2}
+    assert set(codes[:, 2]) == {0}
+
+
+def as_rows(joint: Joint) -> torch.Tensor:
+    """Every combination as a one-hot row, as often as the table says (a million rows)."""
+    cells = np.rint(joint.table.ravel() * 1e4).astype(int)
+    codes = np.stack(np.unravel_index(np.repeat(np.arange(24), cells), SIZES), axis=1)
+    return ENCODING.one_hot(torch.from_numpy(codes))
+
+
+def test_a_guide_is_satisfied_by_the_rows_it_describes_and_by_no_others() -> None:
+    joint = Joint()
+    guide = Guide(joint, DOMAIN, [("a", "b", "c")])
+    right = float(guide.loss(as_rows(joint)))
+    assert right < 1e-3
+    independent = np.einsum("i,j,k->ijk", *[joint.marginal((name,)) / 1000 for name in "abc"])
+    other = Joint()
+    other.table = independent
+    assert float(guide.loss(as_rows(other))) > 20 * right + 0.01
+    assert float(guide.loss(as_rows(Joint(seed=4)))) > 20 * right + 0.01
+
+
+def test_a_guides_loss_equals_the_plain_sum_over_cells() -> None:
+    joint = Joint()
+    guide = Guide(joint, DOMAIN, [("a", "b", "c")])
+    chances = ENCODING.probabilities(torch.randn(7, 9))
+    parts = {
+        name: chances[:, place].double().numpy() for name, place in zip("abc", ENCODING.places, strict=True)
+    }
+    plain = 0.0
+    for pair in combinations("abc", 2):
+        expected = np.einsum("ri,rj->ij", *[parts[name] for name in pair]) / 7
+        wanted = joint.marginal(pair).reshape(expected.shape) / 1000
+        plain += (((expected - wanted) ** 2) / (wanted + 2e-4)).sum()
+    expected = np.einsum("ri,rj,rk->ijk", *[parts[name] for name in "abc"]) / 7
+    plain += 3.0 * (((expected - joint.table) ** 2) / (joint.table + 2e-4)).sum()
+    assert float(guide.loss(chances)) == pytest.approx(plain, rel=1e-3)
+
+
+def test_a_generator_starts_near_the_columns_and_each_row_is_its_own() -> None:
+    joint = Joint()
+    guide = Guide(joint, DOMAIN)
+    made = Generator(ENCODING, 8, 32, guide.one_way)
+    chances = ENCODING.probabilities(made(torch.randn(4000, 8))).mean(0).detach()
+    assert float((chances - guide.one_way).abs().max()) < 0.2
+    noise = torch.randn(5, 8)
+    assert torch.allclose(made(noise)[2], made(noise[2:3])[0], atol=1e-6)
+    assert critic(9, 4)(torch.zeros(6, 9)).shape == (6,)
+    assert math.isfinite(float(guide.loss(ENCODING.probabilities(made(noise).detach()))))
