@@ -1,4 +1,4 @@
-"""A synthesizer that trains is refused for releases, in words and before any charge, until one can be stated."""
+"""A synthesizer that trains is refused for releases, in words, before any charge, until it can be stated."""
 
 from __future__ import annotations
 
