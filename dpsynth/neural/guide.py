@@ -1,79 +1,68 @@
-"""Noisy marginals as a guide for a generator: how far its expected marginals are from what is known."""
+"""Rows of a noisy model as a guide for a generator: how far its expected marginals are from theirs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import combinations
-from typing import Protocol
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from dpsynth.core.domain import Clique, Domain
 from dpsynth.neural.encoding import Encoding
 
-__all__ = ["Guide", "Marginals"]
+__all__ = ["Guide"]
 
 _LEAST = 2e-4
 """Added to a cell's probability where errors are weighed: cells with nothing in them must not rule."""
 
-_WIDE_WEIGHT = 3.0
-"""Weight of a wider marginal's cell beside a pair's."""
+_WIDER_WEIGHT = 3.0
+"""Weight of a cell of three columns beside a pair's."""
 
-
-class Marginals(Protocol):
-    """Something fitted to noisy answers, such as a graphical model, that knows every marginal."""
-
-    @property
-    def total(self) -> float:
-        """Estimated number of rows."""
-
-    def marginal(self, clique: Clique) -> NDArray[np.float64]:
-        """Expected counts, flat in C order, summing to ``total``."""
+_AT_ONCE = 4_000
 
 
 class Guide:
-    """All pairs, and some wider marginals, of a fitted model.
+    """All pairs, and some triples, of a table that follows from noisy answers.
 
     A generator's columns are independent given its noise, so a batch's expected marginals are averages of
     outer products; all pairs together are one matrix product.
     """
 
-    def __init__(self, known: Marginals, domain: Domain, wider: Sequence[Clique] = ()) -> None:
-        self.encoding = Encoding(tuple(domain.shape))
-        places = dict(zip(domain.names, self.encoding.places, strict=True))
-        self.pairs = torch.zeros(self.encoding.width, self.encoding.width)
-        for one, other in combinations(domain.names, 2):
-            table = _table(known, domain, (one, other))
-            self.pairs[places[one], places[other]] = table
-            self.pairs[places[other], places[one]] = table.T
-        self._between = torch.ones_like(self.pairs)
-        for place in places.values():
+    def __init__(
+        self, codes: Tensor, encoding: Encoding, triples: Sequence[tuple[int, int, int]] = ()
+    ) -> None:
+        """Codes: int64, shape (rows >= 1, columns); triples: column numbers."""
+        self.encoding = encoding
+        together = torch.zeros(encoding.width, encoding.width, dtype=torch.float64)
+        for low in range(0, len(codes), _AT_ONCE):
+            shown = encoding.one_hot(codes[low : low + _AT_ONCE])
+            together += shown.T @ shown
+        together = (together / len(codes)).float()
+        self.one_way = together.diagonal().clone()
+        self._between = torch.ones_like(together)
+        for place in encoding.places:
             self._between[place, place] = 0.0
-        self._wider = [([places[name] for name in clique], _table(known, domain, clique)) for clique in wider]
-        self.one_way = torch.cat([_table(known, domain, (name,)) for name in domain.names])
+        self._pairs = together * self._between
+        self._triples = [(triple, self._counted(codes, triple)) for triple in triples]
 
     def loss(self, probabilities: Tensor) -> Tensor:
         """Sum over cells of squared error by (probability + a little), of a batch's expected marginals."""
-        rows = len(probabilities)
-        error = (probabilities.T @ probabilities / rows - self.pairs) * self._between
-        found = (error.square() / (self.pairs + _LEAST)).sum() / 2
-        for places, wanted in self._wider:
-            expected = _product([probabilities[:, place] for place in places]) / rows
-            found = found + _WIDE_WEIGHT * ((expected - wanted).square() / (wanted + _LEAST)).sum()
+        rows, places = len(probabilities), self.encoding.places
+        error = (probabilities.T @ probabilities / rows) * self._between - self._pairs
+        found = (error.square() / (self._pairs + _LEAST)).sum() / 2
+        for triple, wanted in self._triples:
+            expected = _product(*[probabilities[:, places[column]] for column in triple]) / rows
+            found = found + _WIDER_WEIGHT * ((expected - wanted).square() / (wanted + _LEAST)).sum()
         return found
 
+    def _counted(self, codes: Tensor, triple: tuple[int, int, int]) -> Tensor:
+        """Shares of rows in each cell, shape (pairs of the first two, third)."""
+        first, second, third = (self.encoding.sizes[column] for column in triple)
+        cells = (codes[:, triple[0]] * second + codes[:, triple[1]]) * third + codes[:, triple[2]]
+        counts = torch.bincount(cells, minlength=first * second * third).float()
+        return counts.reshape(first * second, third) / len(codes)
 
-def _table(known: Marginals, domain: Domain, clique: Clique) -> Tensor:
-    shape = [domain[name].size for name in clique]
-    values = torch.from_numpy(np.maximum(known.marginal(clique), 0.0)).reshape(shape)
-    return (values / values.sum().clamp(min=1e-9)).to(torch.float32)
 
-
-def _product(parts: Sequence[Tensor]) -> Tensor:
+def _product(first: Tensor, second: Tensor, third: Tensor) -> Tensor:
     """Sum over rows of the outer product of three columns' distributions."""
-    first, second, third = parts
     both = (first[:, :, None] * second[:, None, :]).flatten(1)
-    return (both.T @ third).reshape(first.shape[1], second.shape[1], third.shape[1])
+    return both.T @ third

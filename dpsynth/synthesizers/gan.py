@@ -18,13 +18,13 @@ import numpy as np
 
 from dpsynth.accounting.training import last_order, training_sigma
 from dpsynth.core.curator import Curator, FittedModel, Plan, Progress
-from dpsynth.core.domain import Clique, Domain
+from dpsynth.core.domain import Domain
 from dpsynth.core.errors import PolicyRefusal
 from dpsynth.core.gradient import GradientPlan
 from dpsynth.core.table import SyntheticTable
 from dpsynth.graphical.model import GraphicalModel
 from dpsynth.graphical.thinning import thinned
-from dpsynth.mechanisms.rng import os_torch_generator
+from dpsynth.mechanisms.rng import os_generator, os_torch_generator
 from dpsynth.synthesizers.aim import AIM
 from dpsynth.synthesizers.budget import rho_text
 
@@ -41,6 +41,9 @@ _GUIDED_STEPS = 600
 _NOISE, _HIDDEN, _CRITIC = 32, 256, 64
 _MOST_WIDTH = 5_000
 """One-hot places; the guide holds a table of that many by that many."""
+
+_LEAST_GUIDING = 10_000
+"""Rows of the fitted model that guide, at least."""
 
 _MOST_WIDER_CELLS = 20_000
 """Cells of all wider marginals that guide together."""
@@ -114,12 +117,17 @@ def _words(training: GradientPlan, share: int) -> tuple[str, ...]:
 
 
 def _trained(training: GradientPlan, curator: Curator, known: GraphicalModel) -> NeuralModel:
+    import torch
+
+    from dpsynth.neural.encoding import Encoding
     from dpsynth.neural.guide import Guide
     from dpsynth.neural.networks import Generator, critic
     from dpsynth.synthesizers.adversary import Adversary, Settings, guided
 
     domain, settings, noise = curator.domain, Settings(guided_steps=_GUIDED_STEPS), os_torch_generator()
-    guide = Guide(known, domain, _wider(known, domain))
+    drawn = known.sample(max(round(known.total), _LEAST_GUIDING), os_generator()).codes
+    codes = torch.from_numpy(np.stack([drawn[name] for name in domain.names], axis=1))
+    guide = Guide(codes, Encoding(tuple(domain.shape)), _wider(known, domain))
     generator = Generator(guide.encoding, _NOISE, _HIDDEN, guide.one_way)
     share = training.steps + settings.guided_steps
     guided(generator, guide, settings, noise, _teller(curator, "training to the marginals", 0, share))
@@ -131,18 +139,17 @@ def _trained(training: GradientPlan, curator: Curator, known: GraphicalModel) ->
     return NeuralModel(domain, best.eval(), known.total)
 
 
-def _wider(known: GraphicalModel, domain: Domain) -> list[Clique]:
-    """Measured marginals of three columns, smallest first, as many as there is room for."""
-    names = {identity: name for name in domain.names for identity in known.layout.ids((name,))}
-    cliques = [
-        tuple(names[i] for i in ids) for ids in known.potentials if len(ids) == 3 and set(ids) <= set(names)
-    ]
+def _wider(known: GraphicalModel, domain: Domain) -> list[tuple[int, int, int]]:
+    """Columns of the measured marginals of three, smallest first, as many as there is room for."""
+    names = known.layout.names
+    cliques = [[names[i] for i in ids] for ids in known.potentials if len(ids) == 3 and max(ids) < len(names)]
     kept, room = [], _MOST_WIDER_CELLS
     for clique in sorted(cliques, key=domain.size):
         room -= domain.size(clique)
         if room < 0:
             break
-        kept.append(domain.clique(clique))
+        one, two, three = (domain.names.index(name) for name in clique)
+        kept.append((one, two, three))
     return kept
 
 
