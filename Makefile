@@ -9,7 +9,7 @@ COLUMNS ?= 24
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo app test lint bench bench-counting bench-dpsgd bench-marginals torture clean
+.PHONY: demo app test lint bench bench-counting bench-dpsgd bench-gan bench-marginals torture clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo
@@ -51,6 +51,12 @@ bench-marginals: $(VENV)/.dev
 # A DP-SGD step behind the curator beside plain SGD and Opacus; a minute, on one core that is otherwise idle.
 bench-dpsgd: $(VENV)/.dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.dpsgd
+
+# A generator trained by DP-SGD beside our marginals and smartnoise's GANs, on TABLE; resumable, hours in all.
+bench-gan: $(VENV)/.dev
+	@test -n "$(TABLE)" || { echo "Say which table: make bench-gan TABLE=path/to/adult.csv"; exit 2; }
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.marginals --table "$(TABLE)" --build-envs --systems gan \
+		--epsilons 0.5,1,3,10 --results benchmarks/results/gan $(MARGINALS)
 
 # Workers killed at every numbered point of a run, then at KILLS random moments.
 torture: $(VENV)/.dev

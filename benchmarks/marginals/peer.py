@@ -29,7 +29,7 @@ _NO_CELL_LIMIT = 10**9
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("system", choices=sorted(f"{p}:{m}" for p in PEERS for m in ("aim", "mst")))
+    parser.add_argument("system", choices=sorted(SYSTEMS))
     for name in ("table", "domain", "out"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--epsilon", type=float, required=True)
@@ -38,10 +38,10 @@ def main() -> None:
     options = parser.parse_args()
     domain = {name: int(size) for name, size in json.loads(options.domain.read_text()).items()}
     frame = pd.read_csv(options.table)[list(domain)].astype(np.int64)
-    project, _, method = options.system.partition(":")
+    method = options.system.partition(":")[2]
     np.random.seed(options.turn)  # noqa: NPY002, TID251 - peers draw from numpy's global generator
     start = time.perf_counter()
-    draws = PEERS[project](frame, domain, method, options)
+    draws = SYSTEMS[options.system](frame, domain, method, options)
     seconds = time.perf_counter() - start
     for sampler, drawn in draws.items():
         drawn[list(domain)].to_csv(options.out / f"{sampler}.csv", index=False)
@@ -99,6 +99,23 @@ def _smartnoise(
     draws = {_OWN: draw()}
     _draw_independently()
     return draws | {_INDEPENDENT: draw()}
+
+
+def _smartnoise_gan(
+    frame: pd.DataFrame, domain: dict[str, int], method: str, options: argparse.Namespace
+) -> Draws:
+    from snsynth.pytorch.nn import DPCTGAN, PATECTGAN
+    from snsynth.transform import ChainTransformer, LabelTransformer, OneHotEncoder, TableTransformer
+
+    made = {"dpctgan": DPCTGAN, "patectgan": PATECTGAN}[method]
+    synthesizer = made(epsilon=options.epsilon, delta=options.delta, cuda=False)
+    one_hot = [ChainTransformer([LabelTransformer(nullable=False), OneHotEncoder()]) for _ in domain]
+    transformer = TableTransformer(one_hot)
+    transformer.fit([tuple(row % size for size in domain.values()) for row in range(max(domain.values()))])
+    synthesizer.fit(frame, transformer=transformer, preprocessor_eps=0.0)
+    drawn = pd.DataFrame(synthesizer.sample(len(frame)))
+    drawn.columns = list(domain)
+    return {_OWN: drawn.astype(int)}
 
 
 def _draw_independently() -> None:
@@ -181,6 +198,8 @@ def _accepted_by_opendp(rho: float, choices: int) -> float:
 
 
 PEERS = {"dpmm": _dpmm, "opendp": _opendp, "smartnoise": _smartnoise}
+SYSTEMS = {f"{project}:{method}": fit for project, fit in PEERS.items() for method in ("aim", "mst")}
+SYSTEMS |= {f"smartnoise:{method}": _smartnoise_gan for method in ("dpctgan", "patectgan")}
 
 if __name__ == "__main__":
     main()

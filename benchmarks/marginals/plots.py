@@ -17,7 +17,15 @@ __all__ = ["draw_plots"]
 
 # Okabe and Ito's colours, which people who do not see red or green can tell apart.
 _COLOURS = {"dpsynth": "#0072B2", "dpmm": "#D55E00", "opendp": "#009E73", "smartnoise": "#CC79A7"}
-_MARKERS = {"aim": "o", "mst": "s", "independent": "D", "privbayes": "^", "wide": "P", "auto": "*"}
+_MARKERS = {
+    "aim": "o",
+    "mst": "s",
+    "independent": "D",
+    "privbayes": "^",
+    "wide": "P",
+    "auto": "*",
+    "gan": "X",
+}
 _STYLES = {"aim": "-", "mst": "--"}
 _LINE = 0.06  # of the height of a panel, for a line of text
 _STYLE: Any = {

@@ -6,6 +6,7 @@ import hashlib
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,9 @@ HOMES: dict[str, tuple[str, ...]] = {
 """What is installed into the environment of each peer."""
 
 _METHODS = ("aim", "mst")
+_NEURAL = {"gan": ("dpsynth:gan", "dpsynth:mst", "dpsynth:aim", "smartnoise:dpctgan", "smartnoise:patectgan")}
+"""Neural generators, and what they are compared with."""
+
 _ROOT = Path(__file__).resolve().parents[2]
 _CODE = ("accounting", "core", "graphical", "mechanisms", "synthesizers", "vault")
 
@@ -42,14 +46,16 @@ class Job:
 
 
 def choose(text: str) -> list[str]:
-    """Names such as ``dpsynth:aim`` from a comma list; ``ours``, ``peers`` and a project stand for several.
+    """Names such as ``dpsynth:aim`` from a comma list; ``ours``, ``peers``, ``gan``, a project are several.
 
-    ``dpsynth:auto`` repeats one of ours, so it is measured only where it is named. Raises BadInput for a
-    name that is not there.
+    ``ours`` and ``peers`` are marginal synthesizers. ``dpsynth:auto`` repeats one of ours, so it is measured
+    only where it is named. Raises BadInput for a name that is not there.
     """
-    ours = [f"{OURS}:{name}" for name in available()]
+    ours = [f"{OURS}:{name}" for name in available() if name not in _NEURAL]
     peers = [f"{home}:{method}" for method in _METHODS for home in HOMES]
-    groups = {"ours": ours, "peers": peers, f"{OURS}:{AUTO}": [f"{OURS}:{AUTO}"]}
+    alone = [f"{OURS}:{AUTO}", *(name for names in _NEURAL.values() for name in names)]
+    groups: dict[str, Sequence[str]] = {"ours": ours, "peers": peers, **_NEURAL}
+    groups |= {name: [name] for name in alone}
     chosen: list[str] = []
     for word in text.split(","):
         found = groups.get(word) or [n for n in ours + peers if word in (n, n.partition(":")[0])]

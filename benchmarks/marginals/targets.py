@@ -10,6 +10,7 @@ from benchmarks.marginals.summary import Row, counted, epsilons
 __all__ = ["Answer", "answers"]
 
 _ERROR_SHARE, _CPU_SHARE, _MST_CPU_SHARE = 0.95, 0.1, 0.2
+_GAN_ERROR_SHARE, _GAN_AUC = 1.25, 0.87
 _WIDE_COLUMNS, _WIDE_SECONDS, _WIDE_MB = 50, 600, 4096
 
 
@@ -31,6 +32,7 @@ def answers(rows: Sequence[Row], columns: int) -> list[Answer]:
     for epsilon in epsilons(rows):
         here = [row for row in best if row.epsilon == epsilon]
         compared = _accurate(epsilon, here, accurate) + _aim(epsilon, here, accurate) + _mst(epsilon, here)
+        compared = _gan(epsilon, here) if _ours(here, "gan") else compared
         found += [_with_unfinished(one, here) for one in compared]
         if columns >= _WIDE_COLUMNS:
             found += _finishes(epsilon, here)
@@ -72,6 +74,19 @@ def _mst(epsilon: str, rows: Sequence[Row]) -> list[Answer]:
         _ratio(error, ours, peer, "tvd3", 1.0),
         _ratio(cost, ours, peer, "cpu_s", _MST_CPU_SHARE),
     ]
+
+
+def _gan(epsilon: str, rows: Sequence[Row]) -> list[Answer]:
+    """A neural generator beside our mst."""
+    gan, mst = _ours(rows, "gan"), _ours(rows, "mst")
+    error = f"ε {epsilon}, gan: mean 2-way TVD at most {_GAN_ERROR_SHARE} of our mst's"
+    learned = f"ε {epsilon}, gan: AUC at least {_GAN_AUC}"
+    beyond = f"ε {epsilon}, gan: AUC beyond our mst's"
+    mine = gan.mean("gb_auc") if gan else None
+    enough = (
+        Answer(learned, mine >= _GAN_AUC, f"{mine:.4f}") if mine is not None else Answer(learned, None, "–")
+    )
+    return [_ratio(error, gan, mst, "tvd2", _GAN_ERROR_SHARE), enough, _not_lower(beyond, gan, mst)]
 
 
 def _with_unfinished(answer: Answer, rows: Sequence[Row]) -> Answer:
