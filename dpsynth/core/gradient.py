@@ -1,4 +1,8 @@
-"""What DP-SGD asks of the Curator: a frozen plan, and noisy sums of clipped gradients."""
+"""What DP-SGD asks of the Curator: a frozen plan, and noisy sums of clipped gradients.
+
+The model and the loss that are handed over run inside the curator, on rows: what they answer is clipped and
+noised, what they might do besides is not prevented. Policies allow synthesizers by name and version for that.
+"""
 
 from __future__ import annotations
 

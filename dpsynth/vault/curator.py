@@ -27,6 +27,7 @@ from dpsynth.vault.table import SensitiveTable
 
 if TYPE_CHECKING:
     from dpsynth.mechanisms.keystream import GradientNoise
+    from dpsynth.mechanisms.workers import Workers
 
 __all__ = ["TableCurator"]
 
@@ -43,14 +44,16 @@ class TableCurator:
         watch: Callable[[Progress], None] | None = None,
         trustee: Trustee | None = None,
         gradient_noise: GradientNoise | None = None,
+        workers: Workers | None = None,
     ) -> None:
+        """Workers: processes whose tables hold the other units of the same training, for DP-SGD alone."""
         self._table = table
         self._unit = unit
         self._filter = budget
         self._noise = noise
         self._watch = watch
         self._trustee = trustee
-        self._gradient_noise = gradient_noise
+        self._gradient_noise, self._workers = gradient_noise, workers
         self._counts = KnownCounts(table)
 
     @property
@@ -114,7 +117,7 @@ class TableCurator:
             )
         mechanism = GradientMechanism(plan, self._unit.max_rows)
         self._filter.charge(mechanism.event)
-        return TableGradients(self._table, mechanism, self._gradient_noise or KeyStream())
+        return TableGradients(self._table, mechanism, self._gradient_noise or KeyStream(), self._workers)
 
     def entrust(self, trust: Entrustment, rows: int) -> SyntheticTable:
         """Rows that the run's own library makes, its whole declared budget charged before it is given any."""

@@ -16,6 +16,7 @@ from dpsynth.mechanisms.clipping import ClippedSums, check_separable, engine_for
 from dpsynth.mechanisms.gradient import GradientMechanism
 from dpsynth.mechanisms.keystream import GradientNoise
 from dpsynth.mechanisms.rng import os_generator
+from dpsynth.mechanisms.workers import Alone, Workers
 from dpsynth.vault.counting.rows import Withheld
 from dpsynth.vault.table import SensitiveTable
 
@@ -31,8 +32,16 @@ _MOST_EXAMPLES = 8192  # at once: what lies above is summed in parts
 class TableGradients:
     """Implements :class:`dpsynth.core.gradient.GradientSource`; made by the curator after it charged."""
 
-    def __init__(self, table: SensitiveTable, mechanism: GradientMechanism, noise: GradientNoise) -> None:
+    def __init__(
+        self,
+        table: SensitiveTable,
+        mechanism: GradientMechanism,
+        noise: GradientNoise,
+        workers: Workers | None = None,
+    ) -> None:
+        """Workers: those that hold the other units of the same training; None: there are none."""
         self._table, self._mechanism, self._noise = table, mechanism, noise
+        self._workers = workers or Alone()
         self._lock = threading.Lock()
         self._left = mechanism.plan.steps
         self._known: tuple[nn.Module, PerExampleLoss, ClippedSums] | None = None
@@ -54,7 +63,8 @@ class TableGradients:
             part = rows[low : low + _MOST_EXAMPLES].to(device, torch.int64)
             found = engine.clipped_sum(model, loss, part, self._mechanism.row_clip)
             sums = [one.add_(other) for one, other in zip(sums, found, strict=True)] if sums else found
-        return self._mechanism.release(sums or [torch.zeros_like(one) for one in trained(model)], self._noise)
+        sums = sums or [torch.zeros_like(one) for one in trained(model)]
+        return self._workers.agree(sums, lambda total: self._mechanism.release(total, self._noise))
 
     def _take(self) -> None:
         with self._lock:
