@@ -41,11 +41,19 @@ from dpsynth.core.unit import PrivacyUnit
 from dpsynth.mechanisms.noise import OpenDPNoise
 from dpsynth.mechanisms.rng import os_generator
 from dpsynth.synthesizers.auto import AUTO, Choice, choose
+from dpsynth.synthesizers.gan import GAN
 from dpsynth.synthesizers.registry import available, load_synthesizer
+from dpsynth.synthesizers.structure import StructuredSynthesizer
 from dpsynth.vault.curator import TableCurator
 from dpsynth.vault.table import SensitiveTable
 
-__all__ = ["MAX_MODEL_CELLS", "RecountFailed", "main"]
+__all__ = ["MAX_MODEL_CELLS", "PARTS", "RecountFailed", "main"]
+
+PARTS = {
+    "gan-marginals": GAN(critic_percent=0, name="gan-marginals"),
+    "gan-critic": GAN(critic_percent=95, guided=False, name="gan-critic"),
+}
+"""gan without its critic and gan without its marginals, to measure what each is worth; not for policies."""
 
 MAX_MODEL_CELLS = 1_000_000
 """Default room for the model, in cells of eight bytes: a public constant, 8 MB where AIM's authors use 80."""
@@ -161,7 +169,8 @@ def _fit(options: argparse.Namespace, domain: Domain, codes: pd.DataFrame) -> _F
     choice = _choice(options, domain)
     if options.synthesizer == AUTO:
         print(choice.words(), file=sys.stderr)
-    synthesizer = load_synthesizer(choice.name)
+    parts = {name: StructuredSynthesizer(kind) for name, kind in PARTS.items()}
+    synthesizer = parts.get(choice.name) or load_synthesizer(choice.name)
     budget = budget_for(
         options.epsilon,
         options.delta,

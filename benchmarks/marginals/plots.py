@@ -25,6 +25,8 @@ _MARKERS = {
     "wide": "P",
     "auto": "*",
     "gan": "X",
+    "gan-marginals": "v",
+    "gan-critic": "<",
 }
 _STYLES = {"aim": "-", "mst": "--"}
 _LINE = 0.06  # of the height of a panel, for a line of text

@@ -26,7 +26,17 @@ HOMES: dict[str, tuple[str, ...]] = {
 """What is installed into the environment of each peer."""
 
 _METHODS = ("aim", "mst")
-_NEURAL = {"gan": ("dpsynth:gan", "dpsynth:mst", "dpsynth:aim", "smartnoise:dpctgan", "smartnoise:patectgan")}
+_NEURAL = {
+    "gan": (
+        "dpsynth:gan",
+        "dpsynth:gan-marginals",
+        "dpsynth:gan-critic",
+        "dpsynth:mst",
+        "dpsynth:aim",
+        "smartnoise:dpctgan",
+        "smartnoise:patectgan",
+    )
+}
 """Neural generators, and what they are compared with."""
 
 _ROOT = Path(__file__).resolve().parents[2]

@@ -11,11 +11,8 @@ from dpsynth.neural.encoding import Encoding
 
 __all__ = ["Guide"]
 
-_LEAST = 2e-4
-"""Added to a cell's probability where errors are weighed: cells with nothing in them must not rule."""
-
-_WIDER_WEIGHT = 3.0
-"""Weight of a cell of three columns beside a pair's."""
+_LEAST = 1e-6
+"""Added to expected probabilities: cells that the guide has and a batch has not yet."""
 
 _AT_ONCE = 4_000
 
@@ -38,21 +35,28 @@ class Guide:
             together += shown.T @ shown
         together = (together / len(codes)).float()
         self.one_way = together.diagonal().clone()
-        self._between = torch.ones_like(together)
         for place in encoding.places:
-            self._between[place, place] = 0.0
-        self._pairs = together * self._between
+            together[place, place] = 0.0
+        self._pairs = together
         self._triples = [(triple, self._counted(codes, triple)) for triple in triples]
 
     def loss(self, probabilities: Tensor) -> Tensor:
-        """Sum over cells of squared error by (probability + a little), of a batch's expected marginals."""
+        """Sum over marginals of the divergence KL(guide | expected marginal of a batch), nats.
+
+        The likelihood of pairs (composite likelihood, Lindsay 1988): missing what the guide has costs without
+        end, having what it has not costs little, so that the first steps spread out. Squared errors weighted
+        by the guide's probabilities do the opposite, and end in a few rows repeated.
+        """
         rows, places = len(probabilities), self.encoding.places
-        error = (probabilities.T @ probabilities / rows) * self._between - self._pairs
-        found = (error.square() / (self._pairs + _LEAST)).sum() / 2
+        found = self._divergence(self._pairs, probabilities.T @ probabilities / rows) / 2
         for triple, wanted in self._triples:
             expected = _product(*[probabilities[:, places[column]] for column in triple]) / rows
-            found = found + _WIDER_WEIGHT * ((expected - wanted).square() / (wanted + _LEAST)).sum()
+            found = found + self._divergence(wanted, expected)
         return found
+
+    @staticmethod
+    def _divergence(wanted: Tensor, expected: Tensor) -> Tensor:
+        return (torch.xlogy(wanted, wanted) - wanted * (expected + _LEAST).log()).sum()
 
     def _counted(self, codes: Tensor, triple: tuple[int, int, int]) -> Tensor:
         """Shares of rows in each cell, shape (pairs of the first two, third)."""

@@ -32,7 +32,8 @@ class Settings:
         batch: made rows of a step.
         rate_generator, rate_critic: learning rates of Adam.
         critic_steps: critic steps for each step of the generator (Bie, Kamath, Zhang 2023).
-        pull: weight of the critic beside the guide.
+        hold: weight of the guide; 0 where there is none.
+        pull: weight of the critic beside it.
         average: how much of the averaged weights stays at each step.
     """
 
@@ -41,6 +42,7 @@ class Settings:
     rate_generator: float = 2e-3
     rate_critic: float = 1e-3
     critic_steps: int = 2
+    hold: float = 1.0
     pull: float = 0.5
     average: float = 0.99
 
@@ -53,10 +55,10 @@ def guided(
     tell: Callable[[int], None],
 ) -> None:
     """Train the generator to the guide alone, with a learning rate that falls to a tenth."""
-    steps = settings.guided_steps
+    steps = max(settings.guided_steps, 1)
     descent = torch.optim.Adam(generator.parameters(), settings.rate_generator, betas=(0.9, 0.99))
     falling = torch.optim.lr_scheduler.LambdaLR(descent, lambda step: 1.0 - 0.9 * step / steps)
-    for step in range(steps):
+    for step in range(settings.guided_steps):
         tell(step)
         logits = generator(torch.randn(settings.batch, generator.noise, generator=noise))
         descent.zero_grad()
@@ -85,10 +87,8 @@ class Adversary:
         self._averaged = AveragedModel(generator, multi_avg_fn=average)
         self._made = BookKeeping()
 
-    def play(
-        self, source: GradientSource, clip: float, expected: float, tell: Callable[[int], None]
-    ) -> Generator:
-        """All steps that were paid for; the averaged generator.
+    def play(self, source: GradientSource, clip: float, expected: float, tell: Callable[[int], None]) -> None:
+        """All steps that were paid for; the generator ends with its averaged weights.
 
         Args:
             clip: what one made row adds at most, as one real row does.
@@ -104,9 +104,15 @@ class Adversary:
                 weight.grad = one / expected + other / self.settings.batch
             self._critic_descent.step()
             if done % self.settings.critic_steps == 0:
-                self._move()
+                self._move(self.settings.pull)
         self.generator.load_state_dict(self._averaged.module.state_dict())
-        return self.generator
+
+    def without_critic(self, steps: int, tell: Callable[[int], None]) -> None:
+        """As many steps of the generator as a game of ``steps`` has, to the guide alone."""
+        for step in range(0, steps, self.settings.critic_steps):
+            tell(step)
+            self._move(0.0)
+        self.generator.load_state_dict(self._averaged.module.state_dict())
 
     def _takes_for_made(self, critic: nn.Module, codes: Tensor) -> Tensor:
         return functional.softplus(-critic(self.guide.encoding.one_hot(codes)))
@@ -119,11 +125,12 @@ class Adversary:
         with torch.no_grad():
             return self.guide.encoding.drawn(self._logits(rows), self._noise)
 
-    def _move(self) -> None:
+    def _move(self, pull: float) -> None:
         """One step of the generator: towards the guide, and to where the critic takes rows for real."""
         logits, encoding = self._logits(self.settings.batch), self.guide.encoding
         fooled = functional.softplus(-self.critic(encoding.drawn(logits, self._noise))).mean()
-        loss = self.settings.pull * fooled + self.guide.loss(encoding.probabilities(logits))
+        held = self.guide.loss(encoding.probabilities(logits))
+        loss = pull * fooled + self.settings.hold * held
         self._generator_descent.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self._generator_descent.step()

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dpsynth.accounting.training import last_order, training_sigma
-from dpsynth.core.curator import Curator, FittedModel, Plan, Progress
+from dpsynth.core.curator import Curator, FittedModel, Plan, Progress, Synthesizer
 from dpsynth.core.domain import Domain
 from dpsynth.core.errors import PolicyRefusal
 from dpsynth.core.gradient import GradientPlan
@@ -27,15 +27,14 @@ from dpsynth.graphical.thinning import thinned
 from dpsynth.mechanisms.rng import os_generator, os_torch_generator
 from dpsynth.synthesizers.aim import AIM
 from dpsynth.synthesizers.budget import rho_text
+from dpsynth.synthesizers.independent import Independent
 
 if TYPE_CHECKING:
     from dpsynth.neural.networks import Generator
 
 __all__ = ["GAN", "NeuralModel"]
 
-_GRADIENT_PERCENT = 30
-"""Share of the budget for the critic."""
-
+_GUIDING = "Train a generator to the marginals of the fitted model; that costs nothing."
 _RATE, _STEPS, _CLIP = 0.02, 800, 1.0
 _GUIDED_STEPS = 600
 _NOISE, _HIDDEN, _CRITIC = 32, 256, 64
@@ -51,11 +50,19 @@ _MOST_WIDER_CELLS = 20_000
 _POOL, _AT_ONCE = 8, 5_000
 
 
+@dataclass(frozen=True)
 class GAN:
-    """Marginals guide, a privately trained critic corrects."""
+    """Marginals guide, a privately trained critic corrects; or one of the two alone, to measure its worth.
 
-    name = "gan"
-    version = "0.1.0"
+    Attributes:
+        critic_percent: share of the budget for the critic; 0: there is none.
+        guided: False: only single columns are counted, and all else is up to the critic.
+    """
+
+    critic_percent: int = 30
+    guided: bool = True
+    name: str = "gan"
+    version: str = "0.1.0"
 
     def plan(self, domain: Domain, rho_nano: int, max_model_cells: int) -> Plan:
         """Shape and cost from public facts. Raises PolicyRefusal without budget, room or torch."""
@@ -66,32 +73,28 @@ class GAN:
                 allowed=f"at most {_MOST_WIDTH:,} for gan",
                 remedy="use coarser bins, or choose wide",
             )
-        share = rho_nano * _GRADIENT_PERCENT // 100
-        counts = AIM().plan(domain, rho_nano - share, max_model_cells)
+        share = rho_nano * self.critic_percent // 100
+        plan = replace(self._counts().plan(domain, rho_nano - share, max_model_cells), rho_nano=rho_nano)
+        plan = replace(plan, synthesizer=self.name, version=self.version)
+        if not self.critic_percent:
+            return replace(plan, steps=(*plan.steps, _GUIDING))
         if share < 1:
             raise PolicyRefusal("The budget is too small for a training", remedy="ask for more")
         sigma = training_sigma(_RATE, _STEPS, share, last_order(rho_nano))
         training = GradientPlan(_RATE, _CLIP, sigma, _STEPS)
-        return Plan(
-            self.name,
-            self.version,
-            rho_nano,
-            (*counts.steps, *_words(training, share)),
-            counts.options,
-            gradient=training,
-            gradient_nano=share,
-            choices_nano=counts.choices_nano,
-        )
+        steps = (*plan.steps, *([_GUIDING] if self.guided else []), *_words(training, share))
+        return replace(plan, steps=steps, gradient=training, gradient_nano=share)
 
     def fit(self, plan: Plan, curator: Curator) -> FittedModel:
         """Marginals first, then the game."""
-        if plan.gradient is None:
-            raise ValueError("this plan was not made by gan")
-        counts = replace(plan, synthesizer=AIM.name, rho_nano=plan.rho_nano - plan.gradient_nano)
-        known = AIM().fit(counts, curator)
+        counts = replace(plan, rho_nano=plan.rho_nano - plan.gradient_nano)
+        known = self._counts().fit(counts, curator)
         if not isinstance(known, GraphicalModel):
-            raise TypeError("aim answers with a graphical model")
-        return _trained(plan.gradient, curator, known)
+            raise TypeError("counts are answered with a graphical model")
+        return _trained(self, plan.gradient, curator, known)
+
+    def _counts(self) -> Synthesizer:
+        return AIM() if self.guided else Independent()
 
 
 def _require_torch() -> None:
@@ -108,7 +111,6 @@ def _require_torch() -> None:
 def _words(training: GradientPlan, share: int) -> tuple[str, ...]:
     noise = f"{training.sigma * training.clip:.3g}"
     return (
-        "Train a generator to the marginals of the fitted model; that costs nothing.",
         f"Then train a critic by {training.steps} steps of DP-SGD, for rho {rho_text(share)}.",
         f"A row is in a step's sample with probability {training.rate} and adds at most {training.clip:g}.",
         f"Each weight's sum gets noise of standard deviation {noise}.",
@@ -116,7 +118,9 @@ def _words(training: GradientPlan, share: int) -> tuple[str, ...]:
     )
 
 
-def _trained(training: GradientPlan, curator: Curator, known: GraphicalModel) -> NeuralModel:
+def _trained(
+    kind: GAN, training: GradientPlan | None, curator: Curator, known: GraphicalModel
+) -> NeuralModel:
     import torch
 
     from dpsynth.neural.encoding import Encoding
@@ -124,19 +128,22 @@ def _trained(training: GradientPlan, curator: Curator, known: GraphicalModel) ->
     from dpsynth.neural.networks import Generator, critic
     from dpsynth.synthesizers.adversary import Adversary, Settings, guided
 
-    domain, settings, noise = curator.domain, Settings(guided_steps=_GUIDED_STEPS), os_torch_generator()
+    domain, noise = curator.domain, os_torch_generator()
+    settings = Settings(_GUIDED_STEPS) if kind.guided else Settings(0, hold=0.0)
     drawn = known.sample(max(round(known.total), _LEAST_GUIDING), os_generator()).codes
     codes = torch.from_numpy(np.stack([drawn[name] for name in domain.names], axis=1))
     guide = Guide(codes, Encoding(tuple(domain.shape)), _wider(known, domain))
     generator = Generator(guide.encoding, _NOISE, _HIDDEN, guide.one_way)
-    share = training.steps + settings.guided_steps
-    guided(generator, guide, settings, noise, _teller(curator, "training to the marginals", 0, share))
-    judge = critic(guide.encoding.width, _CRITIC)
-    game = Adversary(generator, judge, guide, settings, noise)
-    tell = _teller(curator, "training against a critic", settings.guided_steps, share)
-    expected = max(training.rate * known.total, 1.0)
-    best = game.play(curator.gradient(training), training.clip, expected, tell)
-    return NeuralModel(domain, best.eval(), known.total)
+    most = settings.guided_steps + _STEPS
+    guided(generator, guide, settings, noise, _teller(curator, "training to the marginals", 0, most))
+    game = Adversary(generator, critic(guide.encoding.width, _CRITIC), guide, settings, noise)
+    tell = _teller(curator, "training against a critic", settings.guided_steps, most)
+    if training is None:
+        game.without_critic(_STEPS, tell)
+    else:
+        expected = max(training.rate * known.total, 1.0)
+        game.play(curator.gradient(training), training.clip, expected, tell)
+    return NeuralModel(domain, generator.eval(), known.total)
 
 
 def _wider(known: GraphicalModel, domain: Domain) -> list[tuple[int, int, int]]:

@@ -89,6 +89,7 @@ def test_a_plan_says_what_each_row_adds_and_follows_from_public_facts() -> None:
     assert "60 steps of DP-SGD" in said
     assert "adds at most 1" in said
     assert one.gradient_nano == RHO * 30 // 100
+    assert said.index("Train a generator") < said.index("Then train a critic")
 
 
 def test_less_budget_means_more_noise() -> None:
@@ -120,3 +121,21 @@ def test_without_torch_a_plan_names_the_extra(monkeypatch: pytest.MonkeyPatch) -
 def test_two_runs_on_the_same_rows_differ() -> None:
     drawn = [run(300)[0].sample(200, np.random.default_rng(1)).codes["a"] for _ in range(2)]
     assert not np.array_equal(*drawn)
+
+
+@pytest.mark.parametrize(
+    ("kind", "pairs", "trained"),
+    [(GAN(critic_percent=0), True, False), (GAN(critic_percent=95, guided=False), False, True)],
+    ids=["marginals alone", "critic alone"],
+)
+def test_each_part_can_be_measured_alone(kind: GAN, pairs: bool, trained: bool) -> None:
+    plan = kind.plan(DOMAIN, RHO, ROOM)
+    budget = PrivacyFilter(plan_cost(plan, "1e-6"))
+    unit = PrivacyUnit("row", None, 1, "add_remove")
+    model: Any = kind.fit(plan, TableCurator(rows(4000), unit, budget, OpenDPNoise()))
+    drawn = model.sample(3000, np.random.default_rng(1)).codes
+    assert any(isinstance(event, SampledGaussian) for event in budget.events) is trained
+    if pairs:
+        assert np.mean(drawn["a"] == drawn["b"]) > 0.7
+    counts = np.bincount(drawn["a"], minlength=3) / 3000
+    assert np.abs(counts - 1 / 3).max() < 0.15
