@@ -103,7 +103,8 @@ def version_of(system: str, homes: Path) -> str:
     """Peers: version of their package. Ours: the synthesizer's, and a digest of the code that it runs on."""
     project, _, method = system.partition(":")
     if project == OURS:
-        return f"{available().get(method, method)}+{_digest()}"
+        rooms = (*_CODE, "neural") if method.startswith("gan") else _CODE
+        return f"{available().get(method, method)}+{_digest(rooms)}"
     home_python(system, homes)
     return _installed(homes / project, _pinned(project).partition("==")[0]).partition("==")[2]
 
@@ -133,8 +134,8 @@ def command(system: str, job: Job, homes: Path) -> list[str]:
     return [python, script, system, *inputs, *privacy, "--turn", str(job.turn), "--out", str(job.out)]
 
 
-def _digest() -> str:
-    files = sorted(path for room in _CODE for path in (_ROOT / "dpsynth" / room).rglob("*.py"))
+def _digest(rooms: Sequence[str]) -> str:
+    files = sorted(path for room in rooms for path in (_ROOT / "dpsynth" / room).rglob("*.py"))
     whole = hashlib.sha256()
     for path in files:
         whole.update(path.read_bytes())
