@@ -50,13 +50,13 @@ def markdown(found: Sequence[Record], plots: Sequence[str]) -> str:
 def _head(found: Sequence[Record]) -> str:
     last, until = found[-1], max(record["when"] for record in found)
     return f"""\
-# Marginal synthesizers on {last["table"]}
+# Synthesizers on {last["table"]}
 
 {last["rows_in"]:,} training rows, {last["columns"]} columns, δ = {last["delta"]}; {last["machine"]}.
 Measured from {found[0]["when"][:16]} to {until[:16]} UTC.
 Written from [{last["table"]}.jsonl]({last["table"]}.jsonl) by
-`python -m benchmarks.marginals --table {last["table"]}.csv --page-only`; definitions are in the
-[README](../../README.md).
+`python -m benchmarks.marginals --table {last["table"]}.csv --page-only` (`--results` names another folder);
+definitions are in the [README](../../README.md).
 
 Each figure is the mean over the runs, with the lowest and the highest where there are several.
 *TVD 1, 2, 3*: mean total variation distance of all marginals of that many columns from the training rows.
