@@ -9,7 +9,7 @@ from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
 from benchmarks.marginals.summary import Row, counted, epsilons
 
@@ -64,15 +64,28 @@ def _against_cpu(rows: Sequence[Row], table: str) -> Figure:
     for panel, epsilon in zip(panels, levels, strict=False):
         here = [row for row in rows if row.epsilon == epsilon]
         panel.set(xscale="log", title=f"ε = {epsilon}", xlabel="CPU seconds (log)")
+        panel.xaxis.set_major_locator(LogLocator(subs=(1, 3), numticks=15))
         panel.xaxis.set_major_formatter(FuncFormatter(_plain))
+        panel.xaxis.set_minor_formatter(NullFormatter())
         for row in _in_order(row for row in here if row.finished):
             at = mean(row.values("cpu_s")), mean(row.values("tvd3"))
             (handles[row.system],) = panel.plot(*at, **_look(row))
         _show_unfinished(panel, [row for row in here if not row.finished])
     panels[0].set_ylabel("mean 3-way TVD")
     figure.suptitle(f"{table}: error against cost; lower left is better, × was stopped at its limit")
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=5, frameon=False)
+    figure.legend(
+        handles.values(),
+        handles.keys(),
+        loc="outside lower center",
+        ncols=_columns(len(levels)),
+        frameon=False,
+    )
     return figure
+
+
+def _columns(panels: int) -> int:
+    """Names of the legend that fit beside each other under so many panels."""
+    return min(max(2 * panels - 1, 2), 5)
 
 
 def _show_unfinished(panel: Any, rows: Sequence[Row]) -> None:
