@@ -127,7 +127,7 @@ class _FreeColumns:
 
     def step(self, model: nn.Module, loss: PerExampleLoss) -> list[Tensor]:
         """As the training's own."""
-        if self._shown is None or self._shown[0] is not loss:
+        if self._shown is None or self._shown[0] != loss:
             self._shown = loss, lambda model, rows: loss(model, rows[:, self._columns])
         return self._behind.step(model, self._shown[1])
 

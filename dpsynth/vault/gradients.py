@@ -78,7 +78,8 @@ class TableGradients:
 
     def _engine(self, model: nn.Module, loss: PerExampleLoss) -> ClippedSums:
         """The engine for this model, which was tried on made-up rows first, with this loss."""
-        if self._known is None or self._known[0] is not model or self._known[1] is not loss:
+        # A method is another object each time it is named, but equal to itself.
+        if self._known is None or self._known[0] is not model or self._known[1] != loss:
             device = next(model.parameters()).device
             check_separable(model, loss, _made_up(self._table.domain).to(device))
             self._known = model, loss, engine_for(model)

@@ -18,6 +18,7 @@ from dpsynth.core.gradient import GradientPlan
 from dpsynth.core.unit import Adjacency, PrivacyUnit
 from dpsynth.mechanisms.keystream import KeyStream
 from dpsynth.mechanisms.noise import OpenDPNoise
+from dpsynth.synthesizers.structure import _FreeColumns
 from dpsynth.vault.curator import TableCurator
 from dpsynth.vault.table import SensitiveTable
 
@@ -182,6 +183,27 @@ def test_a_loss_over_the_batch_is_refused_on_made_up_rows_and_takes_no_step() ->
     with pytest.raises(BadInput, match="other examples"):
         training.step(model(), lambda m, r: loss(m, r) / loss(m, r).sum())
     assert training.left == PLAN.steps
+
+
+class Player:
+    """A loss that is a method, as a synthesizer's are."""
+
+    def __init__(self) -> None:
+        self.seen: list[int] = []
+
+    def loss(self, model: nn.Module, rows: Tensor) -> Tensor:
+        self.seen.append(len(rows))
+        return loss(model, rows)
+
+
+@pytest.mark.parametrize("narrowed", [False, True], ids=["curator", "without determined columns"])
+def test_a_loss_that_is_a_method_is_tried_on_made_up_rows_once(narrowed: bool) -> None:
+    training, net, player = curator(table(900))[0].gradient(PLAN), model(), Player()
+    shown = _FreeColumns(training, [0, 1]) if narrowed else training
+    for _ in range(PLAN.steps):
+        shown.step(net, player.loss)
+    assert sum(size > 100 for size in player.seen) == PLAN.steps
+    assert sum(size < 100 for size in player.seen) == 4  # three for its numbers, one for its gradients
 
 
 @pytest.mark.parametrize(
