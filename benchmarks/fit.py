@@ -50,10 +50,11 @@ from dpsynth.vault.table import SensitiveTable
 __all__ = ["MAX_MODEL_CELLS", "PARTS", "RecountFailed", "main"]
 
 PARTS = {
+    "gan": GAN(),
     "gan-marginals": GAN(critic_percent=0, name="gan-marginals"),
     "gan-critic": GAN(critic_percent=95, guided=False, name="gan-critic"),
 }
-"""gan without its critic and gan without its marginals, to measure what each is worth; not for policies."""
+"""gan, without its critic, and without its marginals: measured here, and not yet what a policy can name."""
 
 MAX_MODEL_CELLS = 1_000_000
 """Default room for the model, in cells of eight bytes: a public constant, 8 MB where AIM's authors use 80."""
