@@ -109,7 +109,7 @@ def test_many_weak_relations_are_kept_by_a_mixture_far_better_than_by_a_tree() -
 
 
 def test_few_strong_relations_are_kept_by_a_tree() -> None:
-    domain, codes = chain(14, 10_000)
+    domain, codes = chain(14, 20_000)
     model, told, budget = run(Wide(), domain, codes)
     assert decision(told) == "decided for a tree"
     assert budget.remaining_rho < 0.01 * 15_000_000
