@@ -118,6 +118,7 @@ class Ghost:
                 return [_or_zero(one, p) for one, p in zip(found, parameters, strict=True)]
         finally:
             wrapped.to_standard_module()
+            _forget(model)
             for parameter, gradient in zip(parameters, kept, strict=True):
                 parameter.grad = gradient
         return _without(self, model, loss, rows[finite], clip)
@@ -136,6 +137,14 @@ def _wrapped(model: nn.Module, clip: float) -> Any:
             allowed="trained layers without buffers, each used by itself",
             remedy="replace batch normalisation by layer normalisation",
         ) from error
+
+
+def _forget(model: nn.Module) -> None:
+    """Opacus keeps layers' inputs on the layers until they flow back, which some never do: they are rows."""
+    for layer in model.modules():
+        for kept in ("activations", "max_batch_len"):
+            if hasattr(layer, kept):
+                delattr(layer, kept)
 
 
 def _or_zero(gradient: Tensor | None, parameter: nn.Parameter) -> Tensor:
@@ -161,7 +170,7 @@ def _losses(model: nn.Module, loss: PerExampleLoss, rows: Tensor) -> Tensor:
     if losses.shape != (len(rows),) or not losses.requires_grad:
         raise BadInput(
             "A loss for DP-SGD answers one number for each example, which depends on the model's weights",
-            allowed=f"shape (examples,) = ({len(rows)},)",
+            allowed="shape (examples,)",  # never how many: the sample's size is a fact about the rows
             remedy="do not average over the batch",
         )
     return losses
@@ -178,6 +187,7 @@ def check_separable(model: nn.Module, loss: PerExampleLoss, rows: Tensor) -> Non
 
     Raises BadInput.
     """
+    _check_memory(model, loss, rows)
     _check_values(model, loss, rows)
     layers = _layers(model)
     with _watched(layers) as seen, torch.enable_grad():
@@ -191,6 +201,19 @@ def check_separable(model: nn.Module, loss: PerExampleLoss, rows: Tensor) -> Non
         for flow in flows:
             if flow is not None and (len(flow) != len(rows) or bool(flow[others].any())):
                 raise _inseparable()
+
+
+def _check_memory(model: nn.Module, loss: PerExampleLoss, rows: Tensor) -> None:
+    """A buffer that is written to while rows pass, such as a running mean, would leave without noise."""
+    before = [(id(one), one._version) for one in model.buffers()]
+    with torch.no_grad():
+        loss(model, rows)
+    if before != [(id(one), one._version) for one in model.buffers()]:
+        raise BadInput(
+            "The model keeps numbers about the rows that pass through it",
+            allowed="models whose buffers are only read",
+            remedy="replace batch normalisation by layer normalisation, and leave out running averages",
+        )
 
 
 def _check_values(model: nn.Module, loss: PerExampleLoss, rows: Tensor) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -50,10 +51,13 @@ class GradientMechanism:
         return noise.included(units, self.plan.rate)
 
     def release(self, sums: Sequence[Tensor], noise: GradientNoise) -> list[Tensor]:
-        """Add the noise to a clipped sum, the only private argument; shapes stay."""
+        """Add the noise to a clipped sum, the only private argument; shapes and types stay.
+
+        Rounded to single precision whatever the type: low bits of floating-point noise betray the sum.
+        """
         sizes = [one.numel() for one in sums]
         parts: Sequence[Tensor] = noise.normal(sum(sizes), self.scale).split(sizes)  # type: ignore[no-untyped-call]
         return [
-            part.reshape(one.shape).to(one.device).add_(one).to(one.dtype)
+            part.reshape(one.shape).to(one.device).add_(one).to(torch.float32).to(one.dtype)
             for one, part in zip(sums, parts, strict=True)
         ]

@@ -62,10 +62,10 @@ class KeyStream:
         (Mironov 2012), are not kept.
         """
         half = (count + 1) // 2
-        words = torch.from_numpy(self.words(2 * half).view(np.int64)).to(torch.float64)  # -2^63 .. 2^63
+        # Unsigned: small words, of which the far draws are made, keep every bit as doubles.
+        words = torch.from_numpy(self.words(2 * half).astype(np.float64))
         radius, angle = words[:half], words[half:]
-        # -2 log of a number above 0 and at most 1; of which half a turn is as good as any.
-        radius.add_(2.0**63 + 1.0).mul_(2.0**-64).log_().mul_(-2.0).clamp_(min=0.0).sqrt_().mul_(scale)
+        radius.add_(1.0).mul_(2.0**-64).log_().mul_(-2.0).sqrt_().mul_(scale)
         angle.mul_(math.pi * 2.0**-63)
         draws = torch.empty(2 * half, dtype=torch.float64)
         torch.mul(radius, torch.cos(angle), out=draws[:half])

@@ -91,7 +91,7 @@ class GAN:
         known = self._counts().fit(counts, curator)
         if not isinstance(known, GraphicalModel):
             raise TypeError("counts are answered with a graphical model")
-        return _trained(self, plan.gradient, curator, known)
+        return _trained(self, plan, curator, known)
 
     def _counts(self) -> Synthesizer:
         return AIM() if self.guided else Independent()
@@ -118,9 +118,7 @@ def _words(training: GradientPlan, share: int) -> tuple[str, ...]:
     )
 
 
-def _trained(
-    kind: GAN, training: GradientPlan | None, curator: Curator, known: GraphicalModel
-) -> NeuralModel:
+def _trained(kind: GAN, plan: Plan, curator: Curator, known: GraphicalModel) -> NeuralModel:
     import torch
 
     from dpsynth.neural.encoding import Encoding
@@ -128,16 +126,18 @@ def _trained(
     from dpsynth.neural.networks import Generator, critic
     from dpsynth.synthesizers.adversary import Adversary, Settings, guided
 
-    domain, noise = curator.domain, os_torch_generator()
+    domain, noise, training = curator.domain, os_torch_generator(), plan.gradient
     settings = Settings(_GUIDED_STEPS) if kind.guided else Settings(0, hold=0.0)
     drawn = known.sample(max(round(known.total), _LEAST_GUIDING), os_generator()).codes
     codes = torch.from_numpy(np.stack([drawn[name] for name in domain.names], axis=1))
     guide = Guide(codes, Encoding(tuple(domain.shape)), _wider(known, domain))
     generator = Generator(guide.encoding, _NOISE, _HIDDEN, guide.one_way)
-    most = settings.guided_steps + _STEPS
-    guided(generator, guide, settings, noise, _teller(curator, "training to the marginals", 0, most))
+    most, share = settings.guided_steps + _STEPS, plan.gradient_nano / plan.rho_nano
+    guided(
+        generator, guide, settings, noise, _teller(curator, "training to the marginals", 0, most, 1 - share)
+    )
     game = Adversary(generator, critic(guide.encoding.width, _CRITIC), guide, settings, noise)
-    tell = _teller(curator, "training against a critic", settings.guided_steps, most)
+    tell = _teller(curator, "training against a critic", settings.guided_steps, most, 1.0)
     if training is None:
         game.without_critic(_STEPS, tell)
     else:
@@ -160,10 +160,10 @@ def _wider(known: GraphicalModel, domain: Domain) -> list[tuple[int, int, int]]:
     return kept
 
 
-def _teller(curator: Curator, step: str, before: int, most: int) -> Callable[[int], None]:
+def _teller(curator: Curator, step: str, before: int, most: int, spent: float) -> Callable[[int], None]:
     def tell(done: int) -> None:
         if done % 20 == 0:
-            curator.tell(Progress(step, before + done, most, 1.0 if before else 0.7, 0))
+            curator.tell(Progress(step, before + done, most, spent, 0))
 
     return tell
 

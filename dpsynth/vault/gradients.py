@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dpsynth.core.domain import Domain
-from dpsynth.core.errors import BudgetExceeded
+from dpsynth.core.errors import BadInput, BudgetExceeded
 from dpsynth.mechanisms.clipping import ClippedSums, check_separable, engine_for, trained
 from dpsynth.mechanisms.gradient import GradientMechanism
 from dpsynth.mechanisms.keystream import GradientNoise
@@ -61,10 +62,22 @@ class TableGradients:
         device = next(model.parameters()).device
         for low in range(0, len(rows), _MOST_EXAMPLES):
             part = rows[low : low + _MOST_EXAMPLES].to(device, torch.int64)
-            found = engine.clipped_sum(model, loss, part, self._mechanism.row_clip)
+            found = self._clipped(engine, model, loss, part)
             sums = [one.add_(other) for one, other in zip(sums, found, strict=True)] if sums else found
         sums = sums or [torch.zeros_like(one) for one in trained(model)]
         return self._workers.agree(sums, lambda total: self._mechanism.release(total, self._noise))
+
+    def _clipped(
+        self, engine: ClippedSums, model: nn.Module, loss: PerExampleLoss, rows: Tensor
+    ) -> list[Tensor]:
+        """What goes wrong on rows is told without its words: they would name values, or the sample's size."""
+        with suppress(Exception):  # outside of it the error below has no memory of what it was
+            return engine.clipped_sum(model, loss, rows, self._mechanism.row_clip)
+        raise BadInput(
+            "The model or the loss of a training failed on rows, though not on made-up ones",
+            allowed="a model and a loss that take any row of the public domain, and any number of them",
+            remedy="report this synthesizer to its author; what was charged is spent",
+        )
 
     def _take(self) -> None:
         with self._lock:

@@ -203,10 +203,46 @@ def test_a_loss_that_looks_at_other_examples_is_refused(
         check_separable(BOOKED["linear"](), shared, rows(4))
 
 
+class Remembers(nn.Linear):
+    """A layer that keeps a running sum of what passes, and uses it for nothing."""
+
+    def __init__(self) -> None:
+        super().__init__(COLUMNS, 1)
+        self.register_buffer("seen", torch.zeros(COLUMNS))
+
+    def forward(self, shown: Tensor) -> Tensor:
+        self.seen += shown.detach().sum(0)
+        return super().forward(shown)
+
+
+def test_a_model_that_remembers_rows_in_a_buffer_is_refused() -> None:
+    with pytest.raises(BadInput, match="keeps numbers about the rows"):
+        check_separable(Shown(Remembers()), loss, rows(4))
+
+
+def test_nothing_of_the_rows_stays_on_the_layers() -> None:
+    for name, make in (BOOKED | OTHERS).items():
+        if name != "called twice":
+            model = make()
+            Ghost().clipped_sum(model, loss, rows(6), 1.0)
+            assert not any(hasattr(layer, "activations") for layer in model.modules())
+    model = OTHERS["group norm"]()
+    with pytest.raises(RuntimeError, match="stopped"):
+        Ghost().clipped_sum(model, stopped, rows(6), 1.0)
+    assert not any(hasattr(layer, "activations") for layer in model.modules())
+
+
+def stopped(model: nn.Module, codes: Tensor) -> Tensor:
+    loss(model, codes)
+    raise RuntimeError("stopped")
+
+
 def test_batch_normalisation_is_refused() -> None:
     model = Shown(nn.Linear(COLUMNS, WIDTH), nn.BatchNorm1d(WIDTH), nn.Linear(WIDTH, 1))
-    with pytest.raises(BadInput, match="other examples"):
-        check_separable(model, loss, rows(4))
+    for alone in (nn.BatchNorm1d(WIDTH, track_running_stats=False), nn.BatchNorm1d(WIDTH)):
+        coupled = Shown(nn.Linear(COLUMNS, WIDTH), alone, nn.Linear(WIDTH, 1))
+        with pytest.raises(BadInput, match=r"other examples|keeps numbers"):
+            check_separable(coupled, loss, rows(4))
     with pytest.raises(BadInput, match="cannot be clipped for each example"):
         engine_for(model).clipped_sum(model, loss, rows(4), 1.0)
 

@@ -127,6 +127,15 @@ def test_noise_has_the_planned_scale_whatever_the_number_of_rows(rows: int) -> N
     assert 2 * min(stats.chi2.cdf(spread, len(z)), stats.chi2.sf(spread, len(z))) > 1e-6
 
 
+def test_noise_is_rounded_to_single_precision_whatever_the_model_is_made_of() -> None:
+    found = flat(curator(table(50))[0].gradient(PLAN).step(model().double(), in_double))
+    assert np.array_equal(found, found.astype(np.float32))
+
+
+def in_double(model: nn.Module, rows: Tensor) -> Tensor:
+    return model(rows.double()).squeeze(1)
+
+
 def test_an_empty_sample_is_answered_with_noise() -> None:
     plan = GradientPlan(rate=1e-9, clip=2.0, sigma=1.5, steps=3)
     found = curator(table(5), plan)[0].gradient(plan).step(model(), loss)
@@ -196,6 +205,23 @@ class Player:
         return loss(model, rows)
 
 
+def test_what_fails_on_rows_says_nothing_of_the_sample() -> None:
+    def fails(model: nn.Module, rows: Tensor) -> Tensor:
+        if len(rows) > 100:
+            raise RuntimeError(f"{len(rows)} rows, the first {rows[0].tolist()}")
+        return loss(model, rows)
+
+    def short(model: nn.Module, rows: Tensor) -> Tensor:
+        return loss(model, rows)[:100]
+
+    for bad in (fails, short):
+        with pytest.raises(BadInput, match="failed on rows") as caught:
+            curator(table(900))[0].gradient(PLAN).step(model(), bad)
+        assert not any(sign.isdigit() for sign in caught.value.text())
+        assert caught.value.__cause__ is None
+        assert caught.value.__context__ is None
+
+
 @pytest.mark.parametrize("narrowed", [False, True], ids=["curator", "without determined columns"])
 def test_a_loss_that_is_a_method_is_tried_on_made_up_rows_once(narrowed: bool) -> None:
     training, net, player = curator(table(900))[0].gradient(PLAN), model(), Player()
@@ -203,7 +229,7 @@ def test_a_loss_that_is_a_method_is_tried_on_made_up_rows_once(narrowed: bool) -
     for _ in range(PLAN.steps):
         shown.step(net, player.loss)
     assert sum(size > 100 for size in player.seen) == PLAN.steps
-    assert sum(size < 100 for size in player.seen) == 4  # three for its numbers, one for its gradients
+    assert sum(size < 100 for size in player.seen) == 5  # buffers, numbers (three), gradients
 
 
 @pytest.mark.parametrize(
