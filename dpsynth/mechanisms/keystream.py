@@ -57,16 +57,17 @@ class KeyStream:
     def normal(self, count: int, scale: float) -> Tensor:
         """Normal draws by the transform of Box and Muller (1958), in double precision.
 
-        What lies beyond 9.4 standard deviations is cut off: less than 1e-20 of each draw. Callers round to
+        What lies beyond 9.3 standard deviations is cut off: less than 1e-19 of each draw. Callers round to
         single precision, so that the low bits, in which floating-point noise betrays what it was added to
         (Mironov 2012), are not kept.
         """
         half = (count + 1) // 2
-        # Unsigned: small words, of which the far draws are made, keep every bit as doubles.
-        words = torch.from_numpy(self.words(2 * half).astype(np.float64))
-        radius, angle = words[:half], words[half:]
-        radius.add_(1.0).mul_(2.0**-64).log_().mul_(-2.0).sqrt_().mul_(scale)
-        angle.mul_(math.pi * 2.0**-63)
+        words = torch.from_numpy(self.words(2 * half).view(np.int64))
+        # Without their signs small words, of which the far draws are made, keep every bit as doubles.
+        whole = words.bitwise_and_(2**63 - 1).to(torch.float64)
+        radius, angle = whole[:half], whole[half:]
+        radius.add_(1.0).mul_(2.0**-63).log_().mul_(-2.0).sqrt_().mul_(scale)
+        angle.mul_(math.pi * 2.0**-62)
         draws = torch.empty(2 * half, dtype=torch.float64)
         torch.mul(radius, torch.cos(angle), out=draws[:half])
         torch.mul(radius, torch.sin(angle), out=draws[half:])

@@ -104,12 +104,12 @@ def test_noise_is_normal_of_the_stated_scale() -> None:
 
 
 def test_the_farthest_draws_keep_their_bits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Words of 0, 1, 2, ...: radii are those of (word + 1) / 2^64, each another one."""
+    """Words of 0, 1, 2, ...: radii are those of (word + 1) / 2^63, each another one."""
     stream = KeyStream()
     monkeypatch.setattr(stream, "words", lambda count: np.arange(count, dtype=np.uint64) % (count // 2))
     draws = stream.normal(20, 1.0).numpy()
     radius = np.hypot(draws[:10], draws[10:])
-    assert radius == pytest.approx(np.sqrt(-2 * np.log((np.arange(10) + 1.0) / 2.0**64)))
+    assert radius == pytest.approx(np.sqrt(-2 * np.log((np.arange(10) + 1.0) / 2.0**63)))
     assert len(np.unique(radius)) == 10
 
 
