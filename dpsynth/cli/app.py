@@ -19,6 +19,7 @@ from dpsynth.cli import (
     policies,
     requests,
     sample,
+    tune,
     verify,
     worker,
 )
@@ -51,6 +52,7 @@ app.command("approve")(decisions.approve)
 app.command("reject")(decisions.reject)
 app.command("publish")(decisions.publish)
 app.command("sample")(sample.sample)
+app.command("tune")(tune.tune)
 app.command("verify")(verify.verify)
 
 
