@@ -41,6 +41,7 @@ from dpsynth.core.unit import PrivacyUnit
 from dpsynth.mechanisms.noise import OpenDPNoise
 from dpsynth.mechanisms.rng import os_generator
 from dpsynth.synthesizers.auto import AUTO, Choice, choose
+from dpsynth.synthesizers.diffusion import Diffusion
 from dpsynth.synthesizers.gan import GAN
 from dpsynth.synthesizers.registry import available, load_synthesizer
 from dpsynth.synthesizers.structure import StructuredSynthesizer
@@ -50,11 +51,11 @@ from dpsynth.vault.table import SensitiveTable
 __all__ = ["MAX_MODEL_CELLS", "PARTS", "RecountFailed", "main"]
 
 PARTS = {
-    "gan": GAN(),
     "gan-marginals": GAN(critic_percent=0, name="gan-marginals"),
     "gan-critic": GAN(critic_percent=95, guided=False, name="gan-critic"),
+    "diffusion-marginals": Diffusion(training_percent=0, name="diffusion-marginals"),
 }
-"""gan, without its critic, and without its marginals: measured here, and not yet what a policy can name."""
+"""gan and diffusion without some of their parts, to measure what each is worth; no policy can name them."""
 
 MAX_MODEL_CELLS = 1_000_000
 """Default room for the model, in cells of eight bytes: a public constant, 8 MB where AIM's authors use 80."""

@@ -27,6 +27,8 @@ _MARKERS = {
     "gan": "X",
     "gan-marginals": "v",
     "gan-critic": "<",
+    "diffusion": "h",
+    "diffusion-marginals": ">",
 }
 _STYLES = {"aim": "-", "mst": "--"}
 _LINE = 0.06  # of the height of a panel, for a line of text

@@ -35,7 +35,8 @@ _NEURAL = {
         "dpsynth:aim",
         "smartnoise:dpctgan",
         "smartnoise:patectgan",
-    )
+    ),
+    "diffusion": ("dpsynth:diffusion", "dpsynth:diffusion-marginals"),
 }
 """Neural generators, and what they are compared with."""
 
@@ -103,7 +104,7 @@ def version_of(system: str, homes: Path) -> str:
     """Peers: version of their package. Ours: the synthesizer's, and a digest of the code that it runs on."""
     project, _, method = system.partition(":")
     if project == OURS:
-        rooms = (*_CODE, "neural") if method.startswith("gan") else _CODE
+        rooms = (*_CODE, "neural") if method.startswith(("gan", "diffusion")) else _CODE
         return f"{available().get(method, method)}+{_digest(rooms)}"
     home_python(system, homes)
     return _installed(homes / project, _pinned(project).partition("==")[0]).partition("==")[2]

@@ -41,6 +41,11 @@ class Encoding:
         shown = torch.zeros(len(codes), self.width, device=codes.device)
         return shown.scatter_(1, codes + first, 1.0)
 
+    def shares(self, codes: Tensor) -> Tensor:
+        """Share of rows with each code, shape (width,); codes: (rows >= 1, columns)."""
+        counts = [torch.bincount(codes[:, at], minlength=size) for at, size in enumerate(self.sizes)]
+        return torch.cat(counts) / len(codes)
+
     def probabilities(self, logits: Tensor) -> Tensor:
         """A distribution over each column's codes, each row by itself; shape (rows, width)."""
         return torch.cat([logits[:, place].softmax(1) for place in self.places], dim=1)
@@ -50,7 +55,7 @@ class Encoding:
 
         Straight-through Gumbel-softmax (Jang, Gu, Poole 2017; Maddison, Mnih, Teh 2017).
         """
-        uniform = torch.rand(logits.shape, generator=generator, device=logits.device)
+        uniform = torch.rand(logits.shape, generator=generator).to(logits.device)
         noisy = logits - torch.log(-torch.log(uniform.clamp(1e-9, 1.0 - 1e-7)))
         parts = []
         for place, size in zip(self.places, self.sizes, strict=True):

@@ -29,7 +29,7 @@ class Guide:
     ) -> None:
         """Codes: int64, shape (rows >= 1, columns); triples: column numbers."""
         self.encoding = encoding
-        together = torch.zeros(encoding.width, encoding.width, dtype=torch.float64)
+        together = torch.zeros(encoding.width, encoding.width, dtype=torch.float64, device=codes.device)
         for low in range(0, len(codes), _AT_ONCE):
             shown = encoding.one_hot(codes[low : low + _AT_ONCE])
             together += shown.T @ shown

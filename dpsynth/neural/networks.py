@@ -30,7 +30,7 @@ class Generator(nn.Module):
 
     def forward(self, noise: Tensor) -> Tensor:
         """Logits (rows, width) from noise (rows, noise)."""
-        hidden = functional.silu(self.norms[0](self.first(noise)))
+        hidden = functional.silu(self.norms[0](self.first(noise.to(self.first.weight.device))))
         hidden = hidden + functional.silu(self.norms[1](self.second(hidden)))
         logits: Tensor = self.last(hidden)
         return logits

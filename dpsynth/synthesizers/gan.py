@@ -10,24 +10,29 @@ of them, and no step looks at how good the rows are. Weights are never published
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dpsynth.accounting.training import last_order, training_sigma
-from dpsynth.core.curator import Curator, FittedModel, Plan, Progress, Synthesizer
+from dpsynth.core.curator import Curator, FittedModel, Plan, Synthesizer
 from dpsynth.core.domain import Domain
 from dpsynth.core.errors import PolicyRefusal
 from dpsynth.core.gradient import GradientPlan
 from dpsynth.core.table import SyntheticTable
 from dpsynth.graphical.model import GraphicalModel
-from dpsynth.graphical.thinning import thinned
-from dpsynth.mechanisms.rng import os_generator, os_torch_generator
+from dpsynth.graphical.stack import Rows
+from dpsynth.mechanisms.rng import os_torch_generator
 from dpsynth.synthesizers.aim import AIM
-from dpsynth.synthesizers.budget import rho_text
 from dpsynth.synthesizers.independent import Independent
+from dpsynth.synthesizers.training import (
+    pooled,
+    refuse_without_torch,
+    rows_of,
+    sampled_words,
+    teller,
+    training_for,
+)
 
 if TYPE_CHECKING:
     from dpsynth.neural.networks import Generator
@@ -41,14 +46,10 @@ _NOISE, _HIDDEN, _CRITIC = 32, 256, 64
 _MOST_WIDTH = 5_000
 """One-hot places; the guide holds a table of that many by that many."""
 
-_LEAST_GUIDING = 10_000
-"""Rows of the fitted model that guide, at least."""
-
 _MOST_WIDER_CELLS = 20_000
 """Cells of all wider marginals that guide together."""
 
-_POOL, _MOST_SPARE, _AT_ONCE = 8, 300_000, 5_000
-"""Rows drawn for each that is kept; rows drawn beyond those kept, at most: of many, chance spoils few."""
+_AT_ONCE = 5_000
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class GAN:
 
     def plan(self, domain: Domain, rho_nano: int, max_model_cells: int) -> Plan:
         """Shape and cost from public facts. Raises PolicyRefusal without budget, room or torch."""
-        _require_torch()
+        refuse_without_torch()
         if sum(domain.shape) > _MOST_WIDTH:
             raise PolicyRefusal(
                 f"The columns of this domain have {sum(domain.shape):,} codes in all",
@@ -79,10 +80,7 @@ class GAN:
         plan = replace(plan, synthesizer=self.name, version=self.version)
         if not self.critic_percent:
             return replace(plan, steps=(*plan.steps, _GUIDING))
-        if share < 1:
-            raise PolicyRefusal("The budget is too small for a training", remedy="ask for more")
-        sigma = training_sigma(_RATE, _STEPS, share, last_order(rho_nano))
-        training = GradientPlan(_RATE, _CLIP, sigma, _STEPS)
+        training = training_for(_RATE, _CLIP, _STEPS, share, rho_nano)
         steps = (*plan.steps, *([_GUIDING] if self.guided else []), *_words(training, share))
         return replace(plan, steps=steps, gradient=training, gradient_nano=share)
 
@@ -98,30 +96,12 @@ class GAN:
         return AIM() if self.guided else Independent()
 
 
-def _require_torch() -> None:
-    try:
-        import torch  # noqa: F401
-    except ImportError:
-        raise PolicyRefusal(
-            "Neural synthesizers need torch and opacus, which are not installed here",
-            allowed="the other synthesizers",
-            remedy="install the extra: pip install 'dpsynth-platform[gan]'",
-        ) from None
-
-
 def _words(training: GradientPlan, share: int) -> tuple[str, ...]:
-    noise = f"{training.sigma * training.clip:.3g}"
-    return (
-        f"Then train a critic by {training.steps} steps of DP-SGD, for rho {rho_text(share)}.",
-        f"A row is in a step's sample with probability {training.rate} and adds at most {training.clip:g}.",
-        f"Each weight's sum gets noise of standard deviation {noise}.",
-        "After every second step the generator moves towards what the critic takes for real.",
-    )
+    moved = "After every second step the generator moves towards what the critic takes for real."
+    return (*sampled_words(training, "a critic", share), moved)
 
 
 def _trained(kind: GAN, plan: Plan, curator: Curator, known: GraphicalModel) -> NeuralModel:
-    import torch
-
     from dpsynth.neural.encoding import Encoding
     from dpsynth.neural.guide import Guide
     from dpsynth.neural.networks import Generator, critic
@@ -129,22 +109,22 @@ def _trained(kind: GAN, plan: Plan, curator: Curator, known: GraphicalModel) -> 
 
     domain, noise, training = curator.domain, os_torch_generator(), plan.gradient
     settings = Settings(_GUIDED_STEPS) if kind.guided else Settings(0, hold=0.0)
-    drawn = known.sample(max(round(known.total), _LEAST_GUIDING), os_generator()).codes
-    codes = torch.from_numpy(np.stack([drawn[name] for name in domain.names], axis=1))
+    codes = rows_of(known, domain)
     guide = Guide(codes, Encoding(tuple(domain.shape)), _wider(known, domain))
-    generator = Generator(guide.encoding, _NOISE, _HIDDEN, guide.one_way)
+    generator = Generator(guide.encoding, _NOISE, _HIDDEN, guide.one_way).to(codes.device)
     most, share = settings.guided_steps + _STEPS, plan.gradient_nano / plan.rho_nano
     guided(
-        generator, guide, settings, noise, _teller(curator, "training to the marginals", 0, most, 1 - share)
+        generator, guide, settings, noise, teller(curator, "training to the marginals", 0, most, 1 - share)
     )
-    game = Adversary(generator, critic(guide.encoding.width, _CRITIC), guide, settings, noise)
-    tell = _teller(curator, "training against a critic", settings.guided_steps, most, 1.0)
+    judge = critic(guide.encoding.width, _CRITIC).to(codes.device)
+    game = Adversary(generator, judge, guide, settings, noise)
+    tell = teller(curator, "training against a critic", settings.guided_steps, most, 1.0)
     if training is None:
         game.without_critic(_STEPS, tell)
     else:
         expected = max(training.rate * known.total, 1.0)
         game.play(curator.gradient(training), training.clip, expected, tell)
-    return NeuralModel(domain, generator.eval(), known.total)
+    return NeuralModel(domain, generator.eval().cpu(), known.total)
 
 
 def _wider(known: GraphicalModel, domain: Domain) -> list[tuple[int, int, int]]:
@@ -159,14 +139,6 @@ def _wider(known: GraphicalModel, domain: Domain) -> list[tuple[int, int, int]]:
         one, two, three = (domain.names.index(name) for name in clique)
         kept.append((one, two, three))
     return kept
-
-
-def _teller(curator: Curator, step: str, before: int, most: int, spent: float) -> Callable[[int], None]:
-    def tell(done: int) -> None:
-        if done % 20 == 0:
-            curator.tell(Progress(step, before + done, most, spent, 0))
-
-    return tell
 
 
 @dataclass(frozen=True)
@@ -185,11 +157,12 @@ class NeuralModel:
 
     def sample(self, rows: int, rng: np.random.Generator) -> SyntheticTable:
         """``rows`` (>= 0) rows: a pool is drawn and thinned to its own marginals."""
-        drawn = rows + min(rows * (_POOL - 1), _MOST_SPARE)
-        pool = np.concatenate([self._draw(many, rng) for many in _parts(drawn)])
-        kept = thinned(pool, rows, self.domain.shape, rng)
-        codes = {name: kept[:, at].astype(np.int64) for at, name in enumerate(self.domain.names)}
-        return SyntheticTable(self.domain, codes)
+        return pooled(lambda many: self._parts(many, rng), self.domain, rows, rng)
+
+    def _parts(self, rows: int, rng: np.random.Generator) -> Rows:
+        starts = range(0, rows, _AT_ONCE)
+        drawn = [self._draw(min(_AT_ONCE, rows - start), rng) for start in starts]
+        return np.concatenate(drawn or [self._draw(0, rng)])
 
     def _draw(self, rows: int, rng: np.random.Generator) -> Any:
         import torch
@@ -202,8 +175,3 @@ class NeuralModel:
         with torch.no_grad():
             chances = encoding.probabilities(self.generator(noise))
             return encoding.codes(chances, uniforms).numpy().astype(np.int32)
-
-
-def _parts(rows: int) -> list[int]:
-    whole, rest = divmod(rows, _AT_ONCE)
-    return [_AT_ONCE] * whole + [rest]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from dpsynth.synthesizers import gan
+from dpsynth.synthesizers import diffusion, gan
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -14,4 +14,6 @@ def short_trainings() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gan, "_STEPS", 60)
         patch.setattr(gan, "_GUIDED_STEPS", 150)
+        patch.setattr(diffusion, "_STEPS", 20)
+        patch.setattr(diffusion, "_TEACHING_STEPS", 300)
         yield

@@ -52,7 +52,7 @@ CASES = {
 
 
 def test_the_registry_holds_our_own() -> None:
-    assert {"independent", "mst", "aim", "privbayes", "wide", "gan"} <= set(OURS)
+    assert {"independent", "mst", "aim", "privbayes", "wide", "gan", "diffusion"} <= set(OURS)
 
 
 @pytest.mark.parametrize("name", OURS)
