@@ -42,7 +42,7 @@ def _scores(
     dither = rng.random(len(at))
     low, high = below + dither * at, above + (1.0 - dither) * at
     near = special.ndtri(np.clip(np.minimum(low, high), _LEAST, 0.5))
-    return np.where(low <= high, near, -near)
+    return np.asarray(np.where(low <= high, near, -near), dtype=np.float64)
 
 
 def binomial_scores(

@@ -176,6 +176,11 @@ class SurrogateRun:
         return self.curator.trainings
 
     @property
+    def holds_canary(self) -> bool:
+        """Whether the table holds the canary's unit."""
+        return self._canary is not None and bool(np.isin(self._canary._units, self._table._units).any())
+
+    @property
     def reads(self) -> int:
         """Reads of the rows since the run began, by anyone."""
         return self._table.reads - self._reads_before

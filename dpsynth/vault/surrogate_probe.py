@@ -57,6 +57,13 @@ class TrainingProbe:
         """Units of a sample on average, at least 1."""
         return max(1, round(self._mechanism.plan.rate * len(self.units)))
 
+    @property
+    def repeats(self) -> bool:
+        """Whether the same question has the same answer: not where a loss draws random numbers."""
+        units = self.units[: self.usual]
+        one, two = self.summed(units), self.summed(units)
+        return bool(np.linalg.norm(one - two) <= 1e-4 * self._mechanism.plan.clip * len(units))
+
     def summed(
         self, units: NDArray[np.int64], loud: int | None = None, norm: float = 0.0
     ) -> NDArray[np.float64]:
