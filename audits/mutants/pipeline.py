@@ -64,7 +64,7 @@ class SmallTraining:
     def plan(self, domain: Domain, rho_nano: int, max_model_cells: int) -> Plan:
         """Both halves, from public facts."""
         share = rho_nano // 2
-        counts = Independent().plan(domain, rho_nano - share, max_model_cells)
+        said = Independent().plan(domain, rho_nano - share, max_model_cells).steps
         sigma = training_sigma(self.rate, self.steps, share, last_order(rho_nano))
         training = GradientPlan(self.rate, self.clip, sigma, self.steps)
         return Plan(

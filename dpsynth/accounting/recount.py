@@ -76,9 +76,13 @@ def recount_epsilon(events: Sequence[Event], delta: float) -> float:
     return float(rdp.compute_epsilon(*_curve(events, None), rest)[0]) if rest > 0 else math.inf
 
 
-def recount_rho(events: Sequence[Event]) -> float:
-    """zCDP cost read off the RdpAccountant's curve at order 2 (here R(a) = a rho); 0.0 for none."""
-    return recount_curve(events, [2])[0] / 2.0
+def recount_rho(events: Sequence[Event], omega: int = 2) -> float:
+    """Smallest rho whose line lies over the RdpAccountant's curve at orders 2 to ``omega``; 0.0 for none.
+
+    Order 2 tells of zCDP mechanisms all (R(a) = a rho); trainings rise above their line at larger orders.
+    """
+    orders = range(2, omega + 1)
+    return max(value / order for order, value in zip(orders, recount_curve(events, orders), strict=True))
 
 
 def recount_curve(events: Sequence[Event], orders: Sequence[float]) -> list[float]:

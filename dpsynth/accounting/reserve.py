@@ -7,15 +7,16 @@ from decimal import Decimal
 from fractions import Fraction
 
 from dpsynth.accounting.cost import Cost, cost_of, zcdp_cost
-from dpsynth.accounting.curves import NANO, zcdp_curve
+from dpsynth.accounting.curves import NANO, rho_of, zcdp_curve
 from dpsynth.accounting.events import Entrusted, SampledGaussian
 from dpsynth.accounting.gaussian_dp import discrete_gaussian_mu2
 from dpsynth.accounting.numbers import atto_down, parse_decimal
 from dpsynth.accounting.statement import state
+from dpsynth.accounting.training import last_order
 from dpsynth.core.curator import Plan
 from dpsynth.core.errors import BadInput
 
-__all__ = ["entrusted_cost", "entrusted_event", "marginal_cost", "plan_cost"]
+__all__ = ["covered_order", "entrusted_cost", "entrusted_event", "marginal_cost", "plan_cost"]
 
 _MOST_EPSILON = 1000
 
@@ -52,15 +53,26 @@ def marginal_cost(rho_nano: int, choices_nano: int | None, delta: str) -> Cost:
 def plan_cost(plan: Plan, delta: str) -> Cost:
     """What a run by this plan reserves, and may not exceed; ``delta`` is where people will read the loss.
 
-    A training adds its own curve, exact at every order: above :func:`~dpsynth.accounting.training.last_order`
-    it lies over the line of its share.
+    A training adds its own curve, exact at every order: above :func:`covered_order` it lies over the line
+    of its share. Raises BadInput for a plan that lies over the line of its rho below that already.
     """
     if plan.entrusted is not None:
         return entrusted_cost(plan.entrusted.epsilon, plan.entrusted.delta)
     if plan.gradient is None:
         return marginal_cost(plan.rho_nano, plan.choices_nano, delta)
     training = SampledGaussian(plan.gradient.rate, plan.gradient.sigma, plan.gradient.steps)
-    return zcdp_cost(plan.rho_nano - plan.gradient_nano) + cost_of(training)
+    cost = zcdp_cost(plan.rho_nano - plan.gradient_nano) + cost_of(training)
+    if (needs := rho_of(cost.rdp, last_order(plan.rho_nano))) > plan.rho_nano:
+        raise BadInput(
+            f"The training of {plan.synthesizer} costs {needs} nano-rho, and its plan says {plan.rho_nano}",
+            remedy="this is a fault of the synthesizer: report it to its author",
+        )
+    return cost
+
+
+def covered_order(plan: Plan) -> int | None:
+    """The Renyi order up to which the plan's rho is an upper bound of its cost; None: at every order."""
+    return None if plan.gradient is None else last_order(plan.rho_nano)
 
 
 def _counts_mu2(rho_nano: int) -> int | None:

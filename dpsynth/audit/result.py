@@ -26,12 +26,14 @@ class Claim:
         rho_nano: zCDP, nano-rho.
         epsilon, delta: from its curve, decimal strings.
         mu2_nano: sum of mu squared that was reserved with it, nano-units, or None.
+        omega: largest Renyi order that rho covers; None: every order.
     """
 
     rho_nano: int
     epsilon: str
     delta: str
     mu2_nano: int | None = None
+    omega: int | None = None
 
     @property
     def cost(self) -> Cost:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from dpsynth.accounting.reserve import plan_cost
 from dpsynth.audit.door import SurrogateDoor, SurrogateRun
 from dpsynth.audit.g5_gradient import check_gradient_game
 from dpsynth.audit.plan import AuditPlan
@@ -81,9 +82,11 @@ def _fit(
     canary: SurrogateRows | None,
 ) -> SurrogateRun:
     # Each fit has its own table, so that a run's reads are its own.
-    watched = None if canary is None else door.table(canary.codes, canary.units)
-    run = door.open(door.table(rows.codes, rows.units), claim.cost, watched)
     plan = synthesizer.plan(door.domain, claim.rho_nano, cells)
+    # Above the orders that the claim covers a training's cost follows from its plan; S1 recounts the rest.
+    cost = claim.cost if plan.gradient is None else plan_cost(plan, claim.delta)
+    watched = None if canary is None else door.table(canary.codes, canary.units)
+    run = door.open(door.table(rows.codes, rows.units), cost, watched)
     # Sampling is part of the pipeline: a model that still reads rows then is caught by the same count.
     synthesizer.fit(plan, run.curator).sample(len(rows.units), rng)
     return run

@@ -80,7 +80,7 @@ def check_ledger(runs: Sequence[SurrogateRun], claim: Claim) -> CheckResult:
     for run in runs:
         complaints += _complaints(run)
         events = _answered(run)
-        rhos.append(recount_rho(events))
+        rhos.append(recount_rho(events, claim.omega or 2))
         epsilons.append(recount_epsilon(events, float(claim.delta)))
     answered = [len(run.records) + len(run.trainings) for run in runs]
     if rhos and max(rhos) > claim.rho_nano * 1e-9 * (1 + _RELATIVE):

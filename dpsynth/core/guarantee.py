@@ -25,6 +25,8 @@ class Guarantee:
         accountant: how epsilon was computed from the events.
         assumptions: what must hold for the promise to hold.
         relies_on: the library that was given rows; ``epsilon`` and ``delta`` are then its own word.
+        omega: largest Renyi order that ``rho_nano`` covers: truncated zCDP (Bun, Dwork, Rothblum, Steinke
+            2018); None: every order.
     """
 
     rho_nano: int
@@ -36,6 +38,7 @@ class Guarantee:
     accountant: str
     assumptions: tuple[str, ...]
     relies_on: Entrustment | None = None
+    omega: int | None = None
 
     def as_json(self) -> dict[str, Any]:
         """JSON value with tuples as lists."""

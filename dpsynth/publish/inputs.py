@@ -9,9 +9,9 @@ from fractions import Fraction
 from typing import Literal
 
 from dpsynth.accounting.cost import Cost, cost_of, total
-from dpsynth.accounting.curves import NANO, ORDERS, zcdp_curve
+from dpsynth.accounting.curves import NANO, ORDERS, rho_of, zcdp_curve
 from dpsynth.accounting.events import Event
-from dpsynth.accounting.reserve import entrusted_cost
+from dpsynth.accounting.reserve import covered_order, entrusted_cost
 from dpsynth.accounting.statement import epsilon_at, gaussian_epsilon_at
 from dpsynth.audit.result import CheckResult
 from dpsynth.core.curator import Entrustment, Plan
@@ -45,6 +45,23 @@ _ASSUMPTIONS = (
     "every row of one protected unit carries the same unit id, so contributions are bounded as stated",
     "columns, categories, bins and bounds were fixed without looking at the data",
 )
+
+_TRAINED_NOISE = (
+    "counts get noise from exact discrete samplers fed by the operating system; sums of gradients get "
+    "Gaussian noise in floating point, from a cipher keyed by the operating system: what rounding adds is "
+    "not counted"
+)
+_TRAINED_MODEL = "the model and the loss that were trained inside the curator only answered its steps"
+_TRAINED = (_TRAINED_NOISE, _TRAINED_MODEL, *_ASSUMPTIONS[1:])
+
+
+def _accountant(omega: int | None) -> str:
+    if omega is None:
+        return ACCOUNTANT
+    return (
+        f"{ACCOUNTANT}. A training by DP-SGD took part, so that rho bounds the Renyi divergence at orders up "
+        f"to {omega} only (truncated zCDP, Bun, Dwork, Rothblum and Steinke 2018); epsilon was read off there"
+    )
 
 
 @dataclass(frozen=True)
@@ -147,11 +164,16 @@ class ReleaseInputs:
             "the number of rows and the policy": self.table.rows == policy.synthesis.output_rows_value,
             "the guarantee and its recomputation": self.guarantee
             == release_guarantee(
-                policy, self.guarantee.rho_nano, self.guarantee.mu2_nano, self.plan.entrusted
+                policy,
+                self.guarantee.rho_nano,
+                self.guarantee.mu2_nano,
+                self.plan.entrusted,
+                covered_order(self.plan),
             ),
             "the isolation and the library that was entrusted": bool(self.isolation)
             == (self.plan.entrusted is not None),
-            "the events and the guarantee": charged.rho <= self.guarantee.rho_nano
+            "the events and the guarantee": rho_of(charged.rdp, self.guarantee.omega or ORDERS[-1])
+            <= self.guarantee.rho_nano
             and (
                 self.guarantee.mu2_nano is None
                 or (charged.undominated == 0 and charged.mu2 <= self.guarantee.mu2_nano)
@@ -171,7 +193,11 @@ class ReleaseInputs:
 
 
 def release_guarantee(
-    policy: Policy, rho_nano: int, mu2_nano: int | None, trust: Entrustment | None = None
+    policy: Policy,
+    rho_nano: int,
+    mu2_nano: int | None,
+    trust: Entrustment | None = None,
+    omega: int | None = None,
 ) -> Guarantee:
     """The guarantee of a charge under a policy; verification recomputes it from the same facts.
 
@@ -179,6 +205,7 @@ def release_guarantee(
         rho_nano: zCDP charge.
         mu2_nano: the sum of mu squared that was reserved with it, or None.
         trust: the library that was given rows; its own budget then says what the charge is.
+        omega: largest Renyi order that rho covers; None: every order.
     """
     if trust is not None:
         return Guarantee(
@@ -197,13 +224,14 @@ def release_guarantee(
     cost = Cost(curve, mu2=mu2_nano or 0, undominated=int(mu2_nano is None))
     return Guarantee(
         rho_nano=rho_nano,
-        epsilon=epsilon_at(cost, delta),
+        epsilon=epsilon_at(cost, delta, omega or ORDERS[-1]),
         mu2_nano=mu2_nano,
         gaussian_epsilon=gaussian_epsilon_at(cost, delta),
         delta=delta,
         unit=policy.unit(),
-        accountant=ACCOUNTANT,
-        assumptions=_ASSUMPTIONS,
+        accountant=_accountant(omega),
+        assumptions=_ASSUMPTIONS if omega is None else _TRAINED,
+        omega=omega,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from dpsynth.accounting.cost import cost_of, total
 from dpsynth.accounting.events import event_to_json
 from dpsynth.accounting.statement import SPENT_NOTE
+from dpsynth.core.curator import Plan
 from dpsynth.core.guarantee import Guarantee
 from dpsynth.publish import reliance
 from dpsynth.publish.inputs import ReleaseInputs, rho_text, utc_text
@@ -51,11 +52,17 @@ def odds_after(epsilon: str, suspicion: float = 0.5) -> float:
     return 1.0 / (1.0 + (1.0 - suspicion) / suspicion * math.exp(-float(epsilon)))
 
 
+def _variant(guarantee: Guarantee) -> str:
+    if guarantee.relies_on is not None:
+        return reliance.variant(guarantee.relies_on)
+    return "zCDP" if guarantee.omega is None else f"zCDP truncated at Renyi order {guarantee.omega}"
+
+
 def guarantee_json(guarantee: Guarantee) -> dict[str, Any]:
     """The guarantee with every number as a string."""
     trust = guarantee.relies_on
     stated = {
-        "variant": "zCDP" if trust is None else reliance.variant(trust),
+        "variant": _variant(guarantee),
         "rho": rho_text(guarantee.rho_nano),
         "epsilon": guarantee.epsilon,
         "mu_squared": "" if guarantee.mu2_nano is None else rho_text(guarantee.mu2_nano),
@@ -64,19 +71,24 @@ def guarantee_json(guarantee: Guarantee) -> dict[str, Any]:
         "conversion": guarantee.accountant,
         "assumptions": list(guarantee.assumptions),
     }
+    if guarantee.omega is not None:
+        stated["omega"] = str(guarantee.omega)
     return stated if trust is None else stated | {"relies_on": reliance.reliance_json(trust)}
 
 
 def _unit(inputs: ReleaseInputs) -> dict[str, Any]:
     unit = inputs.policy.privacy_unit
     change = "adding or removing" if unit.adjacency == "add_remove" else "replacing"
+    omega = inputs.guarantee.omega
+    upto = "" if omega is None else f", at Renyi orders up to {omega} divided by k"
     return {
         "kind": unit.kind,
         "id_space": unit.id_space,
         "max_rows_per_unit": str(unit.max_rows_per_unit),
         "adjacency": unit.adjacency,
         "plain": f"The promise bounds the effect of {change} all rows of one {unit.kind}, "
-        f"at most {unit.max_rows_per_unit}. For a group of k units, read rho as k squared times as large.",
+        f"at most {unit.max_rows_per_unit}. For a group of k units, read rho as k squared times as "
+        f"large{upto}.",
         "note": unit.note,
     }
 
@@ -115,14 +127,41 @@ def _mechanism(inputs: ReleaseInputs) -> dict[str, Any]:
         "steps": list(inputs.plan.steps),
         "events": {kind: str(times) for kind, times in sorted(kinds.items())},
         "rho_of_events": rho_text(charged.rho),
-        "noise": "exact discrete Gaussian and noisy max of the OpenDP library"
+        "noise": _noise(inputs.plan)
         if trust is None
         else f"drawn by {trust.library} {trust.version}, not by this platform",
         "evidence": "the mechanism audits of item 17, run on public and surrogate data"
         if trust is None
         else "none: the library was given the rows, so no mechanism of it could be audited",
-        "saw": "noisy answers, never a row" if trust is None else "the rows, as codes of the public domain",
+        "saw": _saw(inputs.plan),
     }
+
+
+def _saw(plan: Plan) -> str:
+    if plan.entrusted is not None:
+        return "the rows, as codes of the public domain"
+    if plan.gradient is None:
+        return "noisy answers, never a row"
+    return "noisy answers; its model and its loss were evaluated on rows inside the curator"
+
+
+def _noise(plan: Plan) -> str:
+    counts = "exact discrete Gaussian and noisy max of the OpenDP library"
+    if plan.gradient is None:
+        return counts
+    return f"{counts}; for sums of gradients a Gaussian in floating point, from a cipher keyed by the system"
+
+
+def _rounding(plan: Plan) -> str:
+    if plan.gradient is None:
+        return (
+            "Noise is drawn by exact integer samplers, so floating-point rounding does not leak through it."
+        )
+    return (
+        "Noise of counts is drawn by exact integer samplers. Sums of gradients and their noise are "
+        "floating-point numbers, whose rounding is not covered; they stay in the run, and only rows drawn "
+        "from the model leave it."
+    )
 
 
 def _domains(inputs: ReleaseInputs) -> list[dict[str, Any]]:
@@ -185,14 +224,15 @@ def _sections(inputs: ReleaseInputs) -> dict[str, Any]:
         "preprocessing": "Values are encoded by public rules, which costs nothing. For the audit, each unit "
         f"enters a secret coin toss with probability {policy.audits.coin_fraction} and half of those take no "
         f"part in the fit; the guarantee does not count on it. {rule_text(policy.domain())}",
-        "delta_note": f"Delta {inputs.guarantee.delta} comes from converting zCDP for reading; no step of "
-        "the mechanism fails outright with probability delta.",
+        "delta_note": f"Delta {inputs.guarantee.delta} comes from converting "
+        f"{_variant(inputs.guarantee)} for reading; no step of the mechanism fails outright with "
+        "probability delta.",
         "query_model": "One release; no questions are answered from the data afterwards. Further releases "
         "are charged to the same lifetime cap.",
         "trust": "A central curator holds the rows and is trusted; the synthesizer saw noisy answers only. "
         "Anyone may read the release, with any other knowledge.",
-        "side_channels": "Noise is drawn by exact integer samplers, so floating-point rounding does not leak "
-        "through it. Progress is shown as stages only; finer timing of the run is not covered.",
+        "side_channels": f"{_rounding(inputs.plan)} Progress is shown as stages only; finer timing of the "
+        "run is not covered.",
         "security": "Only the worker opens the source. Charges are kept in a hash chain. Where signing keys "
         "are held by a server, whoever controls that server can sign as the people they belong to.",
         "collection": notes.collection

@@ -44,7 +44,8 @@ def _promise(statement: dict[str, Any]) -> list[str]:
 def _in_numbers(guarantee: dict[str, Any]) -> str:
     epsilon, delta, relies = guarantee["epsilon"], guarantee["delta"], guarantee.get("relies_on")
     if relies is None:
-        return f"- In numbers: rho {guarantee['rho']} (zCDP), which is epsilon {epsilon} at delta {delta}."
+        kind = _plain(guarantee["variant"])
+        return f"- In numbers: rho {guarantee['rho']} ({kind}), which is epsilon {epsilon} at delta {delta}."
     faults = "".join(f"\n  - {_plain(fault)}" for fault in relies["known_faults"])
     return (
         f"- In numbers: epsilon {epsilon} at delta {delta}, booked as rho {guarantee['rho']}.\n"

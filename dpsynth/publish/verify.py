@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from dpsynth.accounting.cost import ZERO
-from dpsynth.accounting.curves import NANO
+from dpsynth.accounting.curves import NANO, ORDERS
 from dpsynth.accounting.gate import fits
 from dpsynth.accounting.reserve import entrusted_cost
 from dpsynth.accounting.stated import cap_of
@@ -151,13 +151,26 @@ def _check_guarantee(policy: Policy, stated: dict[str, Any], run: dict[str, Any]
     mu2_nano = _nano(guarantee, "mu_squared") if guarantee.get("mu_squared") else None
     if mu2_nano is not None and mu2_nano < 2 * rho_nano:
         _refuse(f"{_STATEMENT}: mu_squared is less than any mechanism of that rho has")
-    expected = guarantee_json(release_guarantee(policy, rho_nano, mu2_nano, trust))
+    omega, cap = _omega(guarantee), cap_of(policy.budget.per_release)
+    expected = guarantee_json(release_guarantee(policy, rho_nano, mu2_nano, trust, omega))
     # Numbers only: the wording about them may improve between versions of this program.
-    numbers = set(expected) - {"conversion", "assumptions"}
-    if any(guarantee.get(name) != expected[name] for name in numbers):
+    numbers = (set(expected) | {"omega"}) - {"conversion", "assumptions"}
+    if any(guarantee.get(name) != expected.get(name) for name in numbers):
         _refuse(f"{_STATEMENT}: the guarantee is not the one that its rho gives")
-    if rho_nano > cap_of(policy.budget.per_release).rho:
+    if rho_nano > cap.rho:
         _refuse(f"{_STATEMENT}: rho is above what {_POLICY} allows for one release")
+    if omega is not None and (mu2_nano is not None or trust is not None or omega < cap.omega):
+        _refuse(f"{_STATEMENT}: rho does not cover the Renyi orders that {_POLICY} caps")
+
+
+def _omega(guarantee: dict[str, Any]) -> int | None:
+    """The largest Renyi order that rho covers, one of the grid; None where it covers all."""
+    said = guarantee.get("omega")
+    if said is None:
+        return None
+    if said not in {str(order) for order in ORDERS}:
+        _refuse(f"{_STATEMENT}: omega is no Renyi order that is accounted at")
+    return int(said)
 
 
 def _reliance(policy: Policy, run: dict[str, Any], guarantee: dict[str, Any]) -> Entrustment | None:

@@ -87,6 +87,7 @@ def build_dossier(row: Row[tuple[object, ...]], candidate: Candidate) -> Dossier
         },
         "guarantee": {
             "rho_nano": str(guarantee.rho_nano),
+            "omega": "" if guarantee.omega is None else str(guarantee.omega),
             "epsilon": guarantee.epsilon,
             "gaussian_epsilon": guarantee.gaussian_epsilon,
             "delta": guarantee.delta,

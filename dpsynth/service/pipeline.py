@@ -14,6 +14,7 @@ from dpsynth import __version__
 from dpsynth.accounting.cost import Cost
 from dpsynth.accounting.events import Event, event_to_json
 from dpsynth.accounting.filter import PrivacyFilter
+from dpsynth.accounting.reserve import covered_order
 from dpsynth.accounting.statement import epsilon_at, epsilon_of_cap
 from dpsynth.audit.plan import plan_sha256
 from dpsynth.audit.release_runner import run_release_attacks
@@ -167,7 +168,9 @@ class Run:
         """Attack the release, then the mechanism on surrogate rows; class B numbers stay in the report."""
         policy, plan, rng = self._policy, audit_plan(self._policy), os_generator()
         guarantee = self._guarantee(made_by)
-        claim = Claim(guarantee.rho_nano, guarantee.epsilon, guarantee.delta, guarantee.mu2_nano)
+        claim = Claim(
+            guarantee.rho_nano, guarantee.epsilon, guarantee.delta, guarantee.mu2_nano, guarantee.omega
+        )
         return run_quick(
             synthesizer,
             Door(policy.domain(), policy.unit(), self._noise),
@@ -203,7 +206,7 @@ class Run:
 
     def _guarantee(self, plan: Plan) -> Guarantee:
         mu2 = None if self._cost.undominated else self._cost.mu2
-        return release_guarantee(self._policy, self._row.rho, mu2, plan.entrusted)
+        return release_guarantee(self._policy, self._row.rho, mu2, plan.entrusted, covered_order(plan))
 
     def _isolation(self) -> str:
         found = None if self._trustee is None else self._trustee.isolation

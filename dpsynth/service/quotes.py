@@ -11,8 +11,9 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from dpsynth.accounting.cost import Cost
+from dpsynth.accounting.curves import rho_of
 from dpsynth.accounting.numbers import parse_decimal
-from dpsynth.accounting.reserve import plan_cost
+from dpsynth.accounting.reserve import covered_order, plan_cost
 from dpsynth.accounting.stated import cap_of
 from dpsynth.accounting.statement import epsilon_at, epsilon_of_cap
 from dpsynth.core.curator import Plan
@@ -99,16 +100,21 @@ def price(form: RequestForm, policy: Policy) -> Price:
     _, plan = run_plan(policy, form.synthesizer, asked_for(form, policy))
     cost, trust = plan_cost(plan, most), plan.entrusted
     if not within_release_cap(policy, cost_text(cost)):
-        raise _too_much(policy, plan)
+        raise _too_much(policy, plan, cost)
     if trust is not None:
         return Price(plan, cost, part, trust.epsilon, trust.delta)
     delta = form.delta or most
     return Price(plan, cost, part, epsilon_at(cost, delta), delta)
 
 
-def _too_much(policy: Policy, plan: Plan) -> PolicyRefusal:
-    what = f"The request needs rho {plan.rho_nano / 1e9:.6f}, more than {policy.id} allows for one release"
-    allowed = f"rho at most {cap_of(policy.budget.per_release).rho / 1e9:.6f}"
+def _too_much(policy: Policy, plan: Plan, cost: Cost) -> PolicyRefusal:
+    cap = cap_of(policy.budget.per_release)
+    needs = rho_of(cost.rdp, cap.omega)
+    what = f"The request needs rho {needs / 1e9:.6f}, more than {policy.id} allows for one release"
+    allowed = f"rho at most {cap.rho / 1e9:.6f}"
+    if (covered := covered_order(plan)) is not None and covered < cap.omega:
+        what += f": its training keeps its rho to Renyi order {covered}, and the cap counts to {cap.omega}"
+        allowed += "; a cap that is stated as epsilon at a delta counts no further than that delta needs"
     if plan.entrusted is not None:
         most = largest_for_release(policy, plan.entrusted.delta)
         what += ": a library's declared epsilon promises no more than randomized response does"

@@ -47,7 +47,8 @@ _LEAST_GUIDING = 10_000
 _MOST_WIDER_CELLS = 20_000
 """Cells of all wider marginals that guide together."""
 
-_POOL, _AT_ONCE = 8, 5_000
+_POOL, _MOST_SPARE, _AT_ONCE = 8, 300_000, 5_000
+"""Rows drawn for each that is kept; rows drawn beyond those kept, at most: of many, chance spoils few."""
 
 
 @dataclass(frozen=True)
@@ -184,7 +185,8 @@ class NeuralModel:
 
     def sample(self, rows: int, rng: np.random.Generator) -> SyntheticTable:
         """``rows`` (>= 0) rows: a pool is drawn and thinned to its own marginals."""
-        pool = np.concatenate([self._draw(min(_AT_ONCE, many), rng) for many in _parts(rows * _POOL)])
+        drawn = rows + min(rows * (_POOL - 1), _MOST_SPARE)
+        pool = np.concatenate([self._draw(many, rng) for many in _parts(drawn)])
         kept = thinned(pool, rows, self.domain.shape, rng)
         codes = {name: kept[:, at].astype(np.int64) for at, name in enumerate(self.domain.names)}
         return SyntheticTable(self.domain, codes)

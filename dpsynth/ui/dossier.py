@@ -153,8 +153,9 @@ def _promise(guarantee: dict[str, Any]) -> None:
         f"Whether or not any one **{escaped(guarantee['unit'])}** is in the data, what anybody can infer "
         "about them from the release changes by at most a bounded amount."
     )
+    omega = guarantee.get("omega", "")
     numbers = [
-        ("rho (zCDP)", rho_text(int(guarantee["rho_nano"])), 1.5),
+        ("rho, truncated zCDP" if omega else "rho (zCDP)", rho_text(int(guarantee["rho_nano"])), 1.5),
         ("epsilon", guarantee["epsilon"], 1.0),
         ("epsilon, Gaussian", guarantee["gaussian_epsilon"], 1.3),
         ("at delta", guarantee["delta"], 1.0),
@@ -168,6 +169,11 @@ def _promise(guarantee: dict[str, Any]) -> None:
             "and the smaller one is the tighter promise."
         )
     say(odds_text(guarantee["epsilon"], guarantee["delta"]))
+    if omega:
+        say(
+            f"A training by DP-SGD took part. Its rho holds at Renyi orders up to {omega}, as far as this "
+            "epsilon and delta need."
+        )
     if relies := guarantee.get("relies_on"):
         st.warning(f"This promise {escaped(relies['plain'])}: the library was given the rows.")
         for fault in relies["known_faults"]:

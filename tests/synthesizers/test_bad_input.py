@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from dpsynth.accounting.filter import PrivacyFilter
-from dpsynth.accounting.reserve import marginal_cost
+from dpsynth.accounting.reserve import plan_cost
 from dpsynth.core.domain import Column, Domain
 from dpsynth.core.errors import PolicyRefusal
 from dpsynth.core.unit import PrivacyUnit
@@ -52,7 +52,7 @@ CASES = {
 
 
 def test_the_registry_holds_our_own() -> None:
-    assert {"independent", "mst", "aim", "privbayes", "wide"} <= set(OURS)
+    assert {"independent", "mst", "aim", "privbayes", "wide", "gan"} <= set(OURS)
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -61,7 +61,7 @@ def test_next_to_nothing_gives_valid_rows_and_spends_what_was_planned(name: str,
     domain, codes = CASES[case]
     synthesizer = load_synthesizer(name)
     plan = synthesizer.plan(domain, RHO, ROOM)
-    budget = PrivacyFilter(marginal_cost(RHO, plan.choices_nano, "1e-6"))
+    budget = PrivacyFilter(plan_cost(plan, "1e-6"))
     rows = SensitiveTable(domain, codes, np.arange(len(codes[domain.names[0]])))
     unit = PrivacyUnit("row", None, 1, "add_remove")
     model = synthesizer.fit(plan, TableCurator(rows, unit, budget, OpenDPNoise()))
@@ -77,7 +77,7 @@ def test_an_all_missing_column_comes_out_missing(name: str) -> None:
     domain, codes = MIXED, {**rows_of(MIXED, 20_000, constant=False), "m": np.full(20_000, 2)}
     synthesizer = load_synthesizer(name)
     plan = synthesizer.plan(domain, RHO, ROOM)
-    budget = PrivacyFilter(marginal_cost(RHO, plan.choices_nano, "1e-6"))
+    budget = PrivacyFilter(plan_cost(plan, "1e-6"))
     rows = SensitiveTable(domain, codes, np.arange(20_000))
     unit = PrivacyUnit("row", None, 1, "add_remove")
     model = synthesizer.fit(plan, TableCurator(rows, unit, budget, OpenDPNoise()))

@@ -16,7 +16,6 @@ from dpsynth.core.domain import Column, Domain
 from dpsynth.core.errors import BudgetExceeded, PolicyRefusal
 from dpsynth.core.unit import PrivacyUnit
 from dpsynth.mechanisms.noise import OpenDPNoise
-from dpsynth.synthesizers import gan as room
 from dpsynth.synthesizers.gan import GAN
 from dpsynth.vault.curator import TableCurator
 from dpsynth.vault.table import SensitiveTable
@@ -26,13 +25,6 @@ DOMAIN = Domain(
     tuple(Column(name, "categorical", values=tuple(map(str, range(size)))) for name, size in SIZES.items())
 )
 RHO, ROOM = 500_000_000, 100_000
-
-
-@pytest.fixture(autouse=True)
-def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fewer steps: the shape of a run is the same."""
-    monkeypatch.setattr(room, "_STEPS", 60)
-    monkeypatch.setattr(room, "_GUIDED_STEPS", 150)
 
 
 def rows(count: int) -> SensitiveTable:

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from dpsynth.accounting.filter import PrivacyFilter
-from dpsynth.accounting.reserve import marginal_cost
+from dpsynth.accounting.reserve import plan_cost
 from dpsynth.mechanisms.noise import OpenDPNoise
 from dpsynth.policy.loader import load_policy_text
 from dpsynth.policy.model import Policy
@@ -54,7 +54,7 @@ def released(policy: Policy, name: str, rows: list[tuple[str, ...]]) -> dict[str
     data = stream.getvalue().encode()
     synthesizer = load_synthesizer(name)
     plan = synthesizer.plan(policy.domain(), RHO, 10_000)
-    budget = PrivacyFilter(marginal_cost(RHO, plan.choices_nano, "1e-6"))
+    budget = PrivacyFilter(plan_cost(plan, "1e-6"))
     table = open_table(data, fingerprint(data), policy)
     model = synthesizer.fit(plan, TableCurator(table, policy.unit(), budget, OpenDPNoise()))
     frame = decode(model.sample(ROWS, np.random.default_rng(1)), np.random.default_rng(2))

@@ -11,8 +11,9 @@ import pytest
 from numpy.typing import NDArray
 
 from dpsynth.accounting.cost import cost_of, total
+from dpsynth.accounting.curves import ORDERS, rho_of
 from dpsynth.accounting.filter import PrivacyFilter
-from dpsynth.accounting.reserve import marginal_cost
+from dpsynth.accounting.reserve import covered_order, plan_cost
 from dpsynth.core.curator import Candidate, Curator, Entrustment, FittedModel, NoisyMarginal, Plan, Progress
 from dpsynth.core.domain import Clique, Column, Determined, Domain, Impossible
 from dpsynth.core.errors import IntegrityError
@@ -78,8 +79,13 @@ def run(
     plan = synthesizer.plan(domain, rho, room)
     door = Door(domain, UNIT, OpenDPNoise())
     codes = people(rows, obey=obey)
-    opened = door.open(door.table(codes, np.arange(rows)), marginal_cost(rho, plan.choices_nano, "1e-6"))
+    opened = door.open(door.table(codes, np.arange(rows)), plan_cost(plan, "1e-6"))
     return synthesizer.fit(plan, opened.curator), plan, opened
+
+
+def spent(plan: Plan, opened: Any) -> int:
+    """Nano-rho over the orders that the plan covers."""
+    return rho_of(total(cost_of(event) for event in opened.charged).rdp, covered_order(plan) or ORDERS[-1])
 
 
 @pytest.fixture(scope="module", params=sorted(available()))
@@ -96,8 +102,7 @@ def test_a_column_that_follows_is_never_counted_and_costs_nothing(fitted: tuple[
     _, plan, opened = fitted
     asked = {name for record in opened.records for clique in record.cliques for name in clique}
     assert asked == {"grade", "age", "job", "hours"}
-    spent = total(cost_of(event) for event in opened.charged).rho
-    assert 0.99 * RHO <= spent <= RHO
+    assert 0.99 * RHO <= spent(plan, opened) <= RHO
     assert plan.steps[0] == (
         "Column years follows from age by public knowledge: filled in, never counted, no cost."
     )
@@ -150,7 +155,7 @@ def test_rows_that_contradict_the_policy_change_no_rule_and_raise_nothing(name: 
     assert not violating(DOMAIN, model.sample(2000, np.random.default_rng(1)).codes).any()
     assert model.sample(0, np.random.default_rng(1)).rows == 0
     assert plan == load_synthesizer(name).plan(DOMAIN, RHO, ROOM)
-    assert total(cost_of(event) for event in opened.charged).rho <= RHO
+    assert spent(plan, opened) <= RHO
 
 
 def test_the_relations_of_a_told_model_are_those_of_the_rows(fitted: tuple[Any, ...]) -> None:
@@ -370,7 +375,7 @@ def test_zeros_count_towards_the_room_of_a_model(name: str) -> None:
     table = SensitiveTable(domain, codes, np.arange(3_000))
     found = load_synthesizer(name)
     plan = found.plan(domain, RHO, room)
-    budget = PrivacyFilter(marginal_cost(RHO, plan.choices_nano, "1e-9"))
+    budget = PrivacyFilter(plan_cost(plan, "1e-9"))
     model = found.fit(plan, TableCurator(table, UNIT, budget, OpenDPNoise()))
     inner = model.inner if isinstance(model, StructuredModel) else model
     assert isinstance(inner, GraphicalModel)

@@ -1,0 +1,17 @@
+"""Fewer steps of training, so that tests over all synthesizers stay short: the shape of a run is the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from dpsynth.synthesizers import gan
+
+
+@pytest.fixture(scope="session", autouse=True)
+def short_trainings() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gan, "_STEPS", 60)
+        patch.setattr(gan, "_GUIDED_STEPS", 150)
+        yield
