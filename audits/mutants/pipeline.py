@@ -67,9 +67,7 @@ class SmallTraining:
         said = Independent().plan(domain, rho_nano - share, max_model_cells).steps
         sigma = training_sigma(self.rate, self.steps, share, last_order(rho_nano))
         training = GradientPlan(self.rate, self.clip, sigma, self.steps)
-        return Plan(
-            self.name, self.version, rho_nano, counts.steps, {}, gradient=training, gradient_nano=share
-        )
+        return Plan(self.name, self.version, rho_nano, said, {}, gradient=training, gradient_nano=share)
 
     def fit(self, plan: Plan, curator: Curator) -> Trained:
         """Counts, then all steps that were paid for."""
