@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     Again = Callable[[Tensor, PerExampleLoss], Tensor]
 
-__all__ = ["TrainingProbe", "flat"]
+__all__ = ["Louder", "TrainingProbe", "flat", "rows_of"]
 
 
 def flat(parts: Sequence[Tensor]) -> Tensor:
@@ -106,10 +106,10 @@ class TrainingProbe:
         norm: float,
         source: SurrogateTable | None = None,
     ) -> NDArray[np.float64]:
-        rows = _rows(table, units)
+        rows = rows_of(table, units)
         loss = self._loss
         if loud is not None:
-            loss = self._louder(_rows(source or table, np.array([loud])), norm)
+            loss = Louder(loss, rows_of(source or table, np.array([loud]))).reach(self._model, norm)
         elif norm:
             loss = self._all_louder(norm)
         return self._again(rows, loss).numpy()
@@ -117,25 +117,34 @@ class TrainingProbe:
     def _all_louder(self, factor: float) -> PerExampleLoss:
         return lambda model, rows: self._loss(model, rows) * factor
 
-    def _louder(self, theirs: Tensor, norm: float) -> PerExampleLoss:
-        """The loss, multiplied on rows that are equal to one of ``theirs``."""
-        parameters, factor = trained(self._model), norm
+
+class Louder:
+    """A loss that is multiplied on rows that are equal to one of a unit's; else the loss as it is."""
+
+    def __init__(self, loss: PerExampleLoss, theirs: Tensor) -> None:
+        """Theirs: the unit's codes, int64, shape (rows, columns)."""
+        self.loss, self._theirs, self._factor = loss, theirs, 1.0
+
+    def __call__(self, model: nn.Module, rows: Tensor) -> Tensor:
+        """One number for each row."""
+        same = (rows[:, None, :] == self._theirs[None, :, :].to(rows.device)).all(-1).any(-1)
+        losses = self.loss(model, rows)
+        return torch.where(same, losses * self._factor, losses)
+
+    def reach(self, model: nn.Module, norm: float) -> Louder:
+        """Multiply until the unit's gradient has this norm; by ``norm`` itself if that has no finite way."""
+        parameters, self._factor = trained(model), norm
         with torch.enable_grad():
-            total = self._loss(self._model, theirs).sum()
+            total = self.loss(model, self._theirs.to(parameters[0].device)).sum()
             found: Sequence[Tensor | None] = torch.autograd.grad(total, parameters, allow_unused=True)
         now = math.sqrt(sum(float(one.double().square().sum()) for one in found if one is not None))
         if math.isfinite(norm) and now > 0:
-            factor = norm / now
-
-        def louder(model: nn.Module, rows: Tensor) -> Tensor:
-            same = (rows[:, None, :] == theirs[None, :, :].to(rows.device)).all(-1).any(-1)
-            losses = self._loss(model, rows)
-            return torch.where(same, losses * factor, losses)
-
-        return louder
+            self._factor = norm / now
+        return self
 
 
-def _rows(table: SurrogateTable, units: NDArray[np.int64]) -> Tensor:
+def rows_of(table: SurrogateTable, units: NDArray[np.int64]) -> Tensor:
+    """Codes of these units' rows, int64, shape (rows, columns); not counted as a read."""
     with uncounted(table):
         return EveryRow(table).of(np.isin(np.unique(table._units), units)).to(torch.int64)
 

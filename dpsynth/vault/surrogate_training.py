@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from dpsynth.accounting.events import SampledGaussian
 from dpsynth.mechanisms.gradient import GradientMechanism
 from dpsynth.mechanisms.keystream import GradientNoise
-from dpsynth.vault.gradients import EveryRow, TableGradients
-from dpsynth.vault.surrogate_probe import TrainingProbe, flat
+from dpsynth.vault.gradients import TableGradients
+from dpsynth.vault.surrogate_probe import Louder, TrainingProbe, flat, rows_of
 from dpsynth.vault.surrogate_table import SurrogateTable, uncounted
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["RecordedTraining", "WitnessedGradients"]
 
 _COORDINATES = 256
+_LOUD = 10.0  # clips
 
 
 @dataclass(frozen=True)
@@ -108,20 +109,34 @@ class WitnessedGradients(TableGradients):
         noise: GradientNoise,
         canary: SurrogateTable | None,
     ) -> None:
-        """Canary: a table of one unit's rows, whether or not the unit is in ``table`` too."""
+        """Canary: a table of one unit's rows, whether or not the unit is in ``table`` too.
+
+        Its loss is multiplied at each step until its gradient is several times as long as the clip: a worst
+        unit, as a gradient canary is (Nasr et al. 2023, section 4).
+        """
         super().__init__(table, mechanism, noise)
         self._surrogate, self._canary = table, canary
+        self._loud: Louder | None = None
         self._seen: tuple[NDArray[np.bool_], list[Tensor]] = np.zeros(0, dtype=np.bool_), []
         self.record = RecordedTraining(mechanism.event, mechanism.plan.clip, mechanism.scale)
 
     def step(self, model: nn.Module, loss: PerExampleLoss) -> list[Tensor]:
         """The step of production; its answer is passed on as it is."""
+        watched = self._raised(model, loss)
         before = self._surrogate.reads
-        answer = super().step(model, loss)
+        answer = super().step(model, watched)
         self.record.reads += self._surrogate.reads - before
         with uncounted(self._surrogate):
-            self._witness(model, loss, answer)
+            self._witness(model, loss, watched, answer)
         return answer
+
+    def _raised(self, model: nn.Module, loss: PerExampleLoss) -> PerExampleLoss:
+        """The loss that a step is taken with: louder on the canary's rows, if there is a canary."""
+        if self._canary is None:
+            return loss
+        if self._loud is None or self._loud.loss != loss:
+            self._loud = Louder(loss, rows_of(self._canary, self._canary._units))
+        return self._loud.reach(model, _LOUD * self._mechanism.plan.clip)
 
     def _coins(self, units: int) -> NDArray[np.bool_]:
         coins = super()._coins(units)
@@ -132,7 +147,9 @@ class WitnessedGradients(TableGradients):
         self._seen = self._seen[0], [one.clone() for one in sums]
         return super()._released(sums)
 
-    def _witness(self, model: nn.Module, loss: PerExampleLoss, answer: list[Tensor]) -> None:
+    def _witness(
+        self, model: nn.Module, loss: PerExampleLoss, watched: PerExampleLoss, answer: list[Tensor]
+    ) -> None:
         if self._known is None:
             raise RuntimeError("a step was answered without an engine")
         coins, sums = self._seen
@@ -144,7 +161,7 @@ class WitnessedGradients(TableGradients):
         self.record.probe = TrainingProbe(
             self._surrogate, model, loss, self._mechanism, lambda rows, said: self._again(model, said, rows)
         )
-        seen = None if self._canary is None else self._canaried(model, loss, noisy, total)
+        seen = None if self._canary is None else self._canaried(model, watched, noisy, total)
         self.record._steps.append(_Step(coins, gap[at].numpy(), float(gap @ gap), len(gap), seen))
 
     def _again(self, model: nn.Module, loss: PerExampleLoss, rows: Tensor) -> Tensor:
@@ -172,8 +189,8 @@ class WitnessedGradients(TableGradients):
         if inside:
             move = total - rest
         else:
-            theirs = EveryRow(self._canary).of(np.ones(1, dtype=np.bool_))
-            move = self._again(model, loss, torch.cat([others, theirs])) - rest
+            theirs = rows_of(self._canary, self._canary._units)
+            move = self._again(model, loss, torch.cat([others.to(torch.int64), theirs])) - rest
         norm = float(move.norm())
         score = float((noisy - rest) @ move) / norm if norm > 0 else 0.0
         return inside, norm, score
