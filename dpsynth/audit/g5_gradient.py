@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,15 +105,22 @@ def _pooled(event: SampledGaussian, parts: Sequence[tuple[bool, NDArray[np.float
 
 def _play(event: SampledGaussian, game: Game, share: float, alpha: float, claim: Claim) -> _Played:
     p_values, delta = game_p_values(game), float(claim.delta)
-    epsilon = pld_epsilon([event], delta) or 0.0
+    epsilon = _epsilon(event, delta)
     if not (len(game.inside) and len(game.outside)):
         return _Played(game, p_values, None, share, 0.0, epsilon)
     bounds = game_bounds(game, alpha)
     shift = min(bounds.shift_low, max(_WORST_SHIFT, game.shift))
     low = 0.0
     if shift > 0 and bounds.rate_low > _LEAST_RATE:
-        low = pld_epsilon([SampledGaussian(bounds.rate_low, 1.0 / shift, event.steps)], delta) or 0.0
+        low = _epsilon(SampledGaussian(bounds.rate_low, 1.0 / shift, event.steps), delta)
     return _Played(game, p_values, bounds, share, low, epsilon)
+
+
+@lru_cache(maxsize=64)
+def _epsilon(event: SampledGaussian, delta: float) -> float:
+    """By privacy-loss distributions, which are tight: a looser count could not be a lower bound."""
+    found = pld_epsilon([event], delta)
+    return 0.0 if found is None else found
 
 
 def _refuted(games: Sequence[dict[str, float]], alpha: float) -> list[str]:
