@@ -120,7 +120,9 @@ def _play(event: SampledGaussian, game: Game, share: float, alpha: float, claim:
 def _epsilon(event: SampledGaussian, delta: float) -> float:
     """By privacy-loss distributions, which are tight: a looser count could not be a lower bound."""
     found = pld_epsilon([event], delta)
-    return 0.0 if found is None else found
+    if found is None:
+        raise ValueError("a sampled Gaussian has a privacy-loss distribution")
+    return found
 
 
 def _refuted(games: Sequence[dict[str, float]], alpha: float) -> list[str]:
