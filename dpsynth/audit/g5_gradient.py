@@ -20,7 +20,7 @@ from dpsynth.audit.result import CheckResult, Claim, Outcome
 __all__ = ["check_gradient_game"]
 
 _HARMLESS = ("more noise", "sampled less often")
-_WORST_SHIFT = 5.0  # a larger one is taken for this: the bound stays a bound, and can be composed
+_WORST_SHIFT = 2.0  # at least: a larger one is taken for this, which keeps the bound one, and quick
 _LEAST_RATE = 1e-12
 
 
@@ -109,7 +109,7 @@ def _play(event: SampledGaussian, game: Game, share: float, alpha: float, claim:
     if not (len(game.inside) and len(game.outside)):
         return _Played(game, p_values, None, share, 0.0, epsilon)
     bounds = game_bounds(game, alpha)
-    shift = min(bounds.shift_low, max(_WORST_SHIFT, game.shift))
+    shift = min(bounds.shift_low, max(_WORST_SHIFT, 1.5 * game.shift))
     low = 0.0
     if shift > 0 and bounds.rate_low > _LEAST_RATE:
         low = _epsilon(SampledGaussian(bounds.rate_low, 1.0 / shift, event.steps), delta)
