@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dpsynth.accounting.cost import Cost
-from dpsynth.accounting.events import Event
+from dpsynth.accounting.events import Event, SampledGaussian
 from dpsynth.core.curator import Curator
 from dpsynth.core.domain import Clique, Domain
 from dpsynth.core.unit import PrivacyUnit
 
-__all__ = ["Recorded", "SurrogateDoor", "SurrogateRun"]
+__all__ = ["Recorded", "RecordedTraining", "SurrogateDoor", "SurrogateRun", "TrainingProbe"]
 
 
 class Recorded(Protocol):
@@ -60,6 +60,100 @@ class Recorded(Protocol):
         """Reads of the rows while it was being answered; 0 when its counts were known already."""
 
 
+class TrainingProbe(Protocol):
+    """Asks a training for clipped sums again, at the weights that its model has now; none of it is a read."""
+
+    @property
+    def units(self) -> NDArray[np.int64]:
+        """Labels of the units in the table, ascending."""
+
+    @property
+    def usual(self) -> int:
+        """Units of a sample on average, at least 1."""
+
+    @property
+    def repeats(self) -> bool:
+        """Whether the same question has the same answer: not where a loss draws random numbers."""
+
+    def rows_of(self, unit: int) -> int:
+        """How many rows the unit has."""
+
+    def summed(
+        self, units: NDArray[np.int64], loud: int | None = None, norm: float = 0.0
+    ) -> NDArray[np.float64]:
+        """Clipped sum over these units, shape (parameters,).
+
+        Args:
+            units: labels.
+            loud: a unit whose loss is multiplied until its gradient has ``norm`` (by ``norm`` itself where
+                that is not finite).
+            norm: without ``loud`` every loss is multiplied by it; 0: the losses as they are.
+        """
+
+    def moved(self, base: Any, other: Any, norm: float = 0.0) -> float:
+        """L2 distance of the clipped sums over two tables' usual samples; same coins, the changed unit in.
+
+        Args:
+            norm: as in :meth:`summed`, for the changed unit.
+        """
+
+
+class RecordedTraining(Protocol):
+    """What was seen of one training by DP-SGD on surrogate rows."""
+
+    @property
+    def event(self) -> SampledGaussian:
+        """The event charged for all of its steps."""
+
+    @property
+    def clip(self) -> float:
+        """The most that one unit may add to a sum."""
+
+    @property
+    def scale(self) -> float:
+        """Standard deviation of the noise that is declared."""
+
+    @property
+    def steps(self) -> int:
+        """Steps that were answered."""
+
+    @property
+    def reads(self) -> int:
+        """Reads of the rows that these steps needed."""
+
+    @property
+    def coins(self) -> NDArray[np.bool_]:
+        """Who was in each sample, shape (steps, units)."""
+
+    @property
+    def categories(self) -> NDArray[np.int64]:
+        """Codes of each unit's first row, shape (units, columns)."""
+
+    @property
+    def residuals(self) -> Sequence[NDArray[np.float64]]:
+        """Noisy less clipped sum of each step on some fixed parameters, one array a step."""
+
+    @property
+    def squares(self) -> NDArray[np.float64]:
+        """Squared L2 norm of each step's noisy less clipped sum, all parameters; shape (steps,)."""
+
+    @property
+    def sizes(self) -> NDArray[np.int64]:
+        """Number of trained parameters at each step, shape (steps,)."""
+
+    @property
+    def canary(self) -> NDArray[np.float64] | None:
+        """The canary at each step, shape (steps, 3); None where no canary was named.
+
+        Columns: its coin (0 or 1; 0 where it is not in the table); the norm by which it moves, or would move,
+        the clipped sum; and the noisy sum less everyone else's part, along that move.
+        """
+
+    @property
+    def probe(self) -> TrainingProbe | None:
+        """Asks again, at the weights of the last step; None before the first step."""
+
+
 class SurrogateRun(Protocol):
     """One attempt: a curator over a surrogate table, and what passed through it."""
 
@@ -70,6 +164,14 @@ class SurrogateRun(Protocol):
     @property
     def records(self) -> Sequence[Recorded]:
         """Every answered mechanism so far, in order."""
+
+    @property
+    def trainings(self) -> Sequence[RecordedTraining]:
+        """Every training so far, in order."""
+
+    @property
+    def holds_canary(self) -> bool:
+        """Whether the run's table holds the canary that the run was opened with."""
 
     @property
     def reads(self) -> int:
@@ -97,5 +199,9 @@ class SurrogateDoor(Protocol):
         Every table of one door is bounded with the same key, so that neighbours stay neighbours.
         """
 
-    def open(self, table: Any, cost: Cost) -> SurrogateRun:
-        """A witnessed run with ``cost`` to spend."""
+    def open(self, table: Any, cost: Cost, canary: Any = None) -> SurrogateRun:
+        """A witnessed run with ``cost`` to spend.
+
+        Args:
+            canary: a table of one unit's rows, watched in trainings whether ``table`` holds the unit or not.
+        """

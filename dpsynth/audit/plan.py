@@ -13,9 +13,10 @@ from dpsynth.core.canonical import digest
 from dpsynth.core.errors import BadInput
 from dpsynth.policy.yaml_strict import load_yaml
 
-__all__ = ["AuditPlan", "TestId", "load_plan", "plan_sha256"]
+__all__ = ["AuditPlan", "TestId", "TrainingTestId", "load_plan", "plan_sha256"]
 
 TestId = Literal["S1", "S3", "S4", "R1", "R3", "R6"]
+TrainingTestId = Literal["S7", "S8", "G5"]
 
 
 def _decimal(value: object) -> float:
@@ -34,12 +35,16 @@ class AuditPlan(BaseModel):
 
     Attributes:
         tests: tests that must have a result; a missing one counts as inconclusive.
+        training_tests: tests that must have a result besides where the synthesizer trains by DP-SGD.
         threat_model: the attacker, in words.
         confidence: of every two-sided interval.
         alpha: total error of the one-run bound.
         family_alpha: Holm level over the tests that are decided by a p-value.
         noise_alpha, noise_fits, noise_power, noise_ratio_needed: level, least fits, power and the share of
             the declared noise that S4 must be able to see.
+        sampling_alpha, sampling_steps: level of S7, shared by all its tests, and the least steps it needs.
+        gradient_alpha: level of G5, shared by all its tests.
+        canary_share_needed: G5 is inconclusive if its canary used less of the clip than this, on average.
         surrogate_rows, surrogate_max_model_cells: size of the surrogate fits.
         predicates, resampling_rounds: of the singling-out attack.
         min_coined_per_side, max_targets_per_side: coined units needed, and used at most, on each side.
@@ -55,6 +60,7 @@ class AuditPlan(BaseModel):
     version: str
     threat_model: str = Field(min_length=1)
     tests: tuple[TestId, ...] = Field(min_length=1)
+    training_tests: tuple[TrainingTestId, ...]
     confidence: Share
     alpha: Share
     family_alpha: Share
@@ -62,6 +68,10 @@ class AuditPlan(BaseModel):
     noise_fits: Annotated[int, Field(ge=3)]
     noise_power: Share
     noise_ratio_needed: Share
+    sampling_alpha: Share
+    sampling_steps: Count
+    gradient_alpha: Share
+    canary_share_needed: Share
     surrogate_rows: Annotated[int, Field(ge=50)]
     surrogate_max_model_cells: Count
     predicates: Annotated[int, Field(ge=100)]
@@ -78,7 +88,7 @@ class AuditPlan(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> AuditPlan:
-        if len(set(self.tests)) != len(self.tests):
+        if any(len(set(listed)) != len(listed) for listed in (self.tests, self.training_tests)):
             raise ValueError("a test is listed twice")
         if self.excess_warn >= self.excess_stop:
             raise ValueError("excess_warn must be below excess_stop")

@@ -7,9 +7,9 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
-from dpsynth.accounting.events import DiscreteGaussian, Event, NoisyMax, event_to_json
+from dpsynth.accounting.events import DiscreteGaussian, Event, NoisyMax, SampledGaussian, event_to_json
 from dpsynth.accounting.recount import recount_epsilon, recount_rho
-from dpsynth.audit.door import Recorded, SurrogateRun
+from dpsynth.audit.door import Recorded, RecordedTraining, SurrogateRun
 from dpsynth.audit.result import CheckResult, Claim, Outcome
 
 __all__ = ["check_ledger"]
@@ -32,9 +32,22 @@ def _scale_agrees(record: Recorded) -> bool:
     return math.isclose(record.sigma, record.event.sigma * record.sensitivity, rel_tol=_RELATIVE)
 
 
+def _training_agrees(training: RecordedTraining) -> bool:
+    """The noise of its steps is what the charged event says it is."""
+    event = training.event
+    if not isinstance(event, SampledGaussian):
+        return False
+    return math.isclose(training.scale, event.sigma * training.clip, rel_tol=_RELATIVE)
+
+
+def _answered(run: SurrogateRun) -> list[Event]:
+    """Events of all answers; a training is one answer, whatever the number of its steps."""
+    return [*(record.event for record in run.records), *(training.event for training in run.trainings)]
+
+
 def _complaints(run: SurrogateRun) -> list[str]:
-    inside = sum(record.reads for record in run.records)
-    answered, charged = _multiset([r.event for r in run.records]), _multiset(run.charged)
+    inside = sum(r.reads for r in run.records) + sum(t.reads for t in run.trainings)
+    answered, charged = _multiset(_answered(run)), _multiset(run.charged)
     found = []
     if run.reads > inside:
         found.append("the rows were read outside any mechanism")
@@ -44,7 +57,9 @@ def _complaints(run: SurrogateRun) -> list[str]:
         found.append("a mechanism answered without being charged")
     if charged - answered:
         found.append("a charge has no answer of its own")
-    if not all(_scale_agrees(record) for record in run.records):
+    if any(t.steps > getattr(t.event, "steps", 0) for t in run.trainings):
+        found.append("a training answered more steps than were paid for")
+    if not all(map(_scale_agrees, run.records)) or not all(map(_training_agrees, run.trainings)):
         found.append("a declared noise scale differs from the charged event")
     return found
 
@@ -64,10 +79,10 @@ def check_ledger(runs: Sequence[SurrogateRun], claim: Claim) -> CheckResult:
     rhos, epsilons = [], []
     for run in runs:
         complaints += _complaints(run)
-        events = [record.event for record in run.records]
+        events = _answered(run)
         rhos.append(recount_rho(events, claim.omega or 2))
         epsilons.append(recount_epsilon(events, float(claim.delta)))
-    answered = [len(run.records) for run in runs]
+    answered = [len(run.records) + len(run.trainings) for run in runs]
     if rhos and max(rhos) > claim.rho_nano * 1e-9 * (1 + _RELATIVE):
         complaints.append("the recounted rho exceeds the claim")
     if epsilons and max(epsilons) > float(claim.epsilon) * (1 + _EPSILON_SLACK):
@@ -90,6 +105,7 @@ def check_ledger(runs: Sequence[SurrogateRun], claim: Claim) -> CheckResult:
             "recounted_epsilon": max(epsilons, default=None),
             "claimed_epsilon": claim.epsilon,
             "mechanisms_per_fit": answered,
+            "steps_per_training": [training.steps for run in runs for training in run.trainings],
             "complaints": list(unique),
         },
     )

@@ -14,19 +14,12 @@ from scipy import special, stats
 from dpsynth.accounting.events import NoisyMax
 from dpsynth.audit.door import Recorded, SurrogateRun
 from dpsynth.audit.gaussian import discrete_normal
+from dpsynth.audit.noise_tests import NoiseTest, correlation, two_sided
 from dpsynth.audit.plan import AuditPlan
 from dpsynth.audit.result import CheckResult, Outcome
+from dpsynth.audit.s4_training import training_degrees, training_tests
 
 __all__ = ["check_noise", "detectable_ratio"]
-
-
-@dataclass(frozen=True)
-class _Test:
-    """One two-sided test: its p-value, and whether it leans to too little noise."""
-
-    name: str
-    p: float
-    too_little: bool
 
 
 @dataclass(frozen=True)
@@ -63,26 +56,15 @@ def _degrees(parts: Sequence[_Residuals]) -> tuple[float, float]:
     return 2.0 * cells**2 / variance, variance / (2.0 * cells)
 
 
-def _chi_square(name: str, parts: Sequence[_Residuals]) -> _Test:
+def _chi_square(name: str, parts: Sequence[_Residuals]) -> NoiseTest:
     freedom, scale = _degrees(parts)
     total = sum(float(part.z @ part.z) for part in parts) / scale
     still = float(np.exp(sum(part.log_still for part in parts)))
     low, high = max(float(stats.chi2.cdf(total, freedom)), still), float(stats.chi2.sf(total, freedom))
-    return _Test(name, min(1.0, 2.0 * min(low, high)), low < high)
+    return two_sided(name, low, high)
 
 
-def _correlation(name: str, one: NDArray[np.float64], two: NDArray[np.float64]) -> _Test:
-    """Correlation of paired uniforms mapped to normal scores; Fisher's transform."""
-    if len(one) < 10:
-        return _Test(name, 1.0, True)
-    r = float(np.corrcoef(special.ndtri(one), special.ndtri(two))[0, 1])
-    if np.isnan(r):
-        return _Test(name, 1.0, True)
-    z = np.arctanh(np.clip(r, -1 + 1e-15, 1 - 1e-15)) * np.sqrt(len(one) - 3)
-    return _Test(name, float(2.0 * stats.norm.sf(abs(z))), True)
-
-
-def _choices(records: Sequence[Recorded], rng: np.random.Generator) -> _Test | None:
+def _choices(records: Sequence[Recorded], rng: np.random.Generator) -> NoiseTest | None:
     """Fisher's combination over choices, each made with weight exp(epsilon score / (2 sensitivity))."""
     logs = []
     for record in records:
@@ -96,7 +78,7 @@ def _choices(records: Sequence[Recorded], rng: np.random.Generator) -> _Test | N
         return None
     total = -2.0 * float(np.sum(logs))
     high, low = float(stats.chi2.sf(total, 2 * len(logs))), float(stats.chi2.cdf(total, 2 * len(logs)))
-    return _Test("choices", min(1.0, 2.0 * min(high, low)), high < low)
+    return two_sided("choices", high, low)
 
 
 def detectable_ratio(degrees: float, level: float, power: float) -> float:
@@ -112,7 +94,7 @@ def detectable_ratio(degrees: float, level: float, power: float) -> float:
 
 def _tests(
     runs: Sequence[SurrogateRun], parts: Sequence[Sequence[_Residuals]], rng: np.random.Generator
-) -> list[_Test]:
+) -> list[NoiseTest]:
     flat = [part for fit in parts for part in fit]
     blocks: dict[str, list[_Residuals]] = defaultdict(list)
     for part in flat:
@@ -120,13 +102,13 @@ def _tests(
     tests = [_chi_square(f"block {name}", members) for name, members in blocks.items()]
     tests.append(_chi_square("all cells", flat))
     u = np.clip(np.concatenate([part.u for part in flat]), 1e-12, 1 - 1e-12)
-    tests.append(_Test("shape", float(stats.kstest(u, "uniform").pvalue), True))
-    tests.append(_correlation("neighbouring cells", u[:-1], u[1:]))
+    tests.append(NoiseTest("shape", float(stats.kstest(u, "uniform").pvalue), True))
+    tests.append(correlation("neighbouring cells", u[:-1], u[1:]))
     # Counts of one block may be merged differently; cells are paired where there are as many.
     pairs = [(a.u, b.u) for group in blocks.values() for a, b in pairwise(group) if len(a.u) == len(b.u)]
     if pairs:
         one, two = (np.clip(np.concatenate(side), 1e-12, 1 - 1e-12) for side in zip(*pairs, strict=True))
-        tests.append(_correlation("repeated answers", one, two))
+        tests.append(correlation("repeated answers", one, two))
     choices = _choices([r for run in runs for r in run.records if r.kind == "select"], rng)
     return tests if choices is None else [*tests, choices]
 
@@ -136,7 +118,8 @@ def check_noise(runs: Sequence[SurrogateRun], plan: AuditPlan, rng: np.random.Ge
 
     Tests: chi-square over all cells and per block (clique), shape, correlation of neighbouring cells and of
     repeated answers, and the private choices; Bonferroni, two-sided. The variance and kurtosis of the
-    discrete Gaussian are used, which matters when sigma is small.
+    discrete Gaussian are used, which matters when sigma is small. Noise of trainings is continuous: see
+    :func:`dpsynth.audit.s4_training.training_tests`; its tests share the level.
 
     Args:
         runs: finished fits of one configuration.
@@ -148,21 +131,23 @@ def check_noise(runs: Sequence[SurrogateRun], plan: AuditPlan, rng: np.random.Ge
         or cells.
     """
     counted = [[r for r in run.records if r.kind != "select"] for run in runs]
-    if len(runs) < plan.noise_fits or not counted or not all(counted):
+    trained = [any(training.steps for training in run.trainings) for run in runs]
+    asked = [bool(records) or steps for records, steps in zip(counted, trained, strict=True)]
+    if len(runs) < plan.noise_fits or not asked or not all(asked):
         return _result("inconclusive", "Too few fits or no noisy answers: the noise could not be measured.")
     if not all(r.sigma > 0 and np.isfinite(r.sigma) for records in counted for r in records):
         return _result("fail", "A noisy answer declares no noise.")
     parts = [[_residuals(record, rng) for record in records] for records in counted]
     flat = [part for fit in parts for part in fit]
-    tests = _tests(runs, parts, rng)
-    freedom, _ = _degrees(flat)
+    tests = [*(_tests(runs, parts, rng) if flat else ()), *training_tests(runs)]
+    freedom = _degrees(flat)[0] if flat else float(training_degrees(runs))
     ratio = detectable_ratio(freedom, plan.noise_alpha / (2.0 * len(tests)), plan.noise_power)
     outcome, plain, p = _decide(tests, all(part.on_lattice for part in flat), ratio, plan)
-    cells = sum(len(part.z) for part in flat)
-    measured = float(np.sqrt(sum(float(part.z @ part.z) for part in flat) / cells))
+    cells, measured = _measured(runs, flat)
     details = {
         "fits": len(runs),
         "tests": len(tests),
+        "training_numbers": training_degrees(runs),
         "detectable_ratio": ratio,
         "rejected": [t.name for t in tests if t.p * len(tests) < plan.noise_alpha],
     }
@@ -172,14 +157,23 @@ def check_noise(runs: Sequence[SurrogateRun], plan: AuditPlan, rng: np.random.Ge
     return _result(outcome, plain, (measured, float(low), float(high)), cells, p, found, details)
 
 
+def _measured(runs: Sequence[SurrogateRun], parts: Sequence[_Residuals]) -> tuple[int, float]:
+    """Cells and their noise divided by the declared; of trainings where nothing was counted."""
+    if parts:
+        cells = sum(len(part.z) for part in parts)
+        return cells, float(np.sqrt(sum(float(part.z @ part.z) for part in parts) / cells))
+    total = sum(float(t.squares.sum()) / t.scale**2 for run in runs for t in run.trainings)
+    return training_degrees(runs), float(np.sqrt(total / training_degrees(runs)))
+
+
 def _decide(
-    tests: Sequence[_Test], on_lattice: bool, ratio: float, plan: AuditPlan
+    tests: Sequence[NoiseTest], on_lattice: bool, ratio: float, plan: AuditPlan
 ) -> tuple[Outcome, str, float]:
     rejected = [test for test in tests if test.p * len(tests) < plan.noise_alpha]
     p = min(1.0, min(test.p for test in tests) * len(tests))
     too_much = [t.name for t in rejected if not t.too_little]
     # Too much noise also bends the shape: then the shape is no second complaint.
-    too_little = [t.name for t in rejected if t.too_little and not (too_much and t.name == "shape")]
+    too_little = [t.name for t in rejected if t.too_little and not (too_much and t.name.startswith("shape"))]
     if not on_lattice:
         return "fail", "Noisy counts are not on the integer lattice that the declared noise lives on.", p
     if too_little:

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from dpsynth.core.domain import Domain
 from dpsynth.core.unit import PrivacyUnit
 
-__all__ = ["Neighbour", "SurrogateRows", "make_surrogate", "neighbours"]
+__all__ = ["PLANTED", "Neighbour", "SurrogateRows", "make_surrogate", "neighbours"]
 
-_PLANTED = 0
+PLANTED = 0
+"""The unit of rare rows, all alike, as many as a unit may have."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,11 @@ class SurrogateRows:
     def without(self, unit: int) -> SurrogateRows:
         """These rows without those of one unit."""
         keep = self.units != unit
+        return SurrogateRows({name: column[keep] for name, column in self.codes.items()}, self.units[keep])
+
+    def only(self, unit: int) -> SurrogateRows:
+        """The rows of one unit."""
+        keep = self.units == unit
         return SurrogateRows({name: column[keep] for name, column in self.codes.items()}, self.units[keep])
 
     def plus(self, row: dict[str, int], units: NDArray[np.int64]) -> SurrogateRows:
@@ -69,7 +75,7 @@ def make_surrogate(domain: Domain, unit: PrivacyUnit, rows: int, rng: np.random.
         own = rng.random(len(units))
         level = np.where(uniform, own, np.where(rng.random(len(units)) < 0.6, trait, own) ** 2)
         codes[column.name] = np.minimum((level * column.size).astype(np.int64), column.size - 1)
-    planted = np.full(unit.max_rows, _PLANTED, dtype=np.int64)
+    planted = np.full(unit.max_rows, PLANTED, dtype=np.int64)
     return SurrogateRows(codes, units).plus(_corner(domain, last=True), planted)
 
 
@@ -85,11 +91,11 @@ def neighbours(base: SurrogateRows, domain: Domain, unit: PrivacyUnit) -> tuple[
     first = _corner(domain, last=False)
     made = [
         Neighbour("one unit with all its rows alike added", base.plus(first, full)),
-        Neighbour("one unit with all its rows alike removed", base.without(_PLANTED)),
+        Neighbour("one unit with all its rows alike removed", base.without(PLANTED)),
         Neighbour("the unit with the most rows removed", base.without(most)),
     ]
     if unit.adjacency == "replace_one":
-        replaced = base.without(_PLANTED).plus(first, np.full(unit.max_rows, _PLANTED, dtype=np.int64))
+        replaced = base.without(PLANTED).plus(first, np.full(unit.max_rows, PLANTED, dtype=np.int64))
         made.append(Neighbour("one unit replaced by another", replaced))
     if unit.id_column is not None:
         overfull = np.full(10 * unit.max_rows + 7, new, dtype=np.int64)

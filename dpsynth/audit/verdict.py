@@ -53,7 +53,7 @@ def holm_rejected(results: Sequence[CheckResult], alpha: float) -> set[int]:
     return rejected
 
 
-def judge(results: Sequence[CheckResult], plan: AuditPlan) -> Verdict:
+def judge(results: Sequence[CheckResult], plan: AuditPlan, trained: bool = False) -> Verdict:
     """Weigh all results; the gravest reason decides, every reason is listed.
 
     A test that the plan names and that has no result, or was not made, counts as inconclusive. A warning
@@ -62,13 +62,15 @@ def judge(results: Sequence[CheckResult], plan: AuditPlan) -> Verdict:
     Args:
         results: what the checks found.
         plan: names the tests, the family level and the power.
+        trained: whether the synthesizer trains by DP-SGD: the plan's tests of trainings are then due too.
     """
     rejected = holm_rejected(results, plan.family_alpha)
     warned = [r for at, r in enumerate(results) if r.outcome == "warn" and (not r.holm or at in rejected)]
     blocked = [r for r in results if r.outcome == "fail" and r.evidence == "A"]
     stopped = [r for r in results if r.outcome == "fail" and r.evidence == "B"]
     unclear = [r for r in results if r.outcome in ("inconclusive", "not_tested")]
-    missing = [test for test in plan.tests if test not in {r.id for r in results}]
+    due = (*plan.tests, *(plan.training_tests if trained else ()))
+    missing = [test for test in due if test not in {r.id for r in results}]
     why = [f"{r.id} {r.name}: {r.plain}" for r in (*blocked, *stopped, *unclear, *warned)]
     why += [f"{test}: there is no result." for test in missing]
     if blocked:

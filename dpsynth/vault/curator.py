@@ -26,6 +26,7 @@ from dpsynth.vault.entrusting import Trustee
 from dpsynth.vault.table import SensitiveTable
 
 if TYPE_CHECKING:
+    from dpsynth.mechanisms.gradient import GradientMechanism
     from dpsynth.mechanisms.keystream import GradientNoise
     from dpsynth.mechanisms.workers import Workers
 
@@ -106,8 +107,6 @@ class TableCurator:
     def gradient(self, plan: GradientPlan) -> GradientSource:
         """A training by DP-SGD, charged whole before the rows are touched."""
         from dpsynth.mechanisms.gradient import GradientMechanism  # late: torch takes seconds
-        from dpsynth.mechanisms.keystream import KeyStream
-        from dpsynth.vault.gradients import TableGradients
 
         if self._unit.adjacency != "add_remove":
             raise PolicyRefusal(
@@ -117,7 +116,7 @@ class TableCurator:
             )
         mechanism = GradientMechanism(plan, self._unit.max_rows)
         self._filter.charge(mechanism.event)
-        return TableGradients(self._table, mechanism, self._gradient_noise or KeyStream(), self._workers)
+        return self._train(mechanism)
 
     def entrust(self, trust: Entrustment, rows: int) -> SyntheticTable:
         """Rows that the run's own library makes, its whole declared budget charged before it is given any."""
@@ -140,6 +139,12 @@ class TableCurator:
         """Pass progress on to whoever watches this run."""
         if self._watch is not None:
             self._watch(progress)
+
+    def _train(self, mechanism: GradientMechanism) -> GradientSource:
+        from dpsynth.mechanisms.keystream import KeyStream
+        from dpsynth.vault.gradients import TableGradients
+
+        return TableGradients(self._table, mechanism, self._gradient_noise or KeyStream(), self._workers)
 
     def _answer(self, mechanism: MarginalMechanism) -> NoisyMarginal:
         counts = self._counts.of(mechanism.clique, mechanism.merging)

@@ -24,7 +24,7 @@ from dpsynth.vault.table import SensitiveTable
 if TYPE_CHECKING:
     from dpsynth.core.gradient import PerExampleLoss
 
-__all__ = ["TableGradients"]
+__all__ = ["EveryRow", "TableGradients"]
 
 _MADE_UP = 4
 _MOST_EXAMPLES = 8192  # at once: what lies above is summed in parts
@@ -46,7 +46,7 @@ class TableGradients:
         self._lock = threading.Lock()
         self._left = mechanism.plan.steps
         self._known: tuple[nn.Module, PerExampleLoss, ClippedSums] | None = None
-        self._rows: _Rows | None = None
+        self._rows: EveryRow | None = None
 
     @property
     def left(self) -> int:
@@ -57,14 +57,19 @@ class TableGradients:
         """Noisy sum of the clipped gradients of a fresh Poisson sample."""
         engine = self._engine(model, loss)
         self._take()
-        rows = self._sample()
+        return self._released(self._sum(engine, model, loss, self._sample()))
+
+    def _sum(self, engine: ClippedSums, model: nn.Module, loss: PerExampleLoss, rows: Tensor) -> list[Tensor]:
+        """Clipped gradients of these rows, added up."""
         sums: list[Tensor] = []
         device = next(model.parameters()).device
         for low in range(0, len(rows), _MOST_EXAMPLES):
             part = rows[low : low + _MOST_EXAMPLES].to(device, torch.int64)
             found = self._clipped(engine, model, loss, part)
             sums = [one.add_(other) for one, other in zip(sums, found, strict=True)] if sums else found
-        sums = sums or [torch.zeros_like(one) for one in trained(model)]
+        return sums or [torch.zeros_like(one) for one in trained(model)]
+
+    def _released(self, sums: list[Tensor]) -> list[Tensor]:
         return self._workers.agree(sums, lambda total: self._mechanism.release(total, self._noise))
 
     def _clipped(
@@ -100,13 +105,19 @@ class TableGradients:
 
     def _sample(self) -> Tensor:
         """Codes of the sampled units' rows, shape (examples, columns)."""
+        rows = self._held()
+        return rows.of(self._coins(rows.units))
+
+    def _coins(self, units: int) -> NDArray[np.bool_]:
+        return self._mechanism.sample(units, self._noise)
+
+    def _held(self) -> EveryRow:
         if self._rows is None:
-            self._rows = _Rows(self._table)
-        coins = self._mechanism.sample(self._rows.units, self._noise)
-        return self._rows.of(coins)
+            self._rows = EveryRow(self._table)
+        return self._rows
 
 
-class _Rows(Withheld):
+class EveryRow(Withheld):
     """The rows once more, as one array that is quick to pick from."""
 
     __slots__ = ("_codes", "_unit", "units")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,20 +25,14 @@ from dpsynth.mechanisms.noise import Noise
 from dpsynth.mechanisms.select import SelectMechanism
 from dpsynth.vault.bounding import bound_contributions
 from dpsynth.vault.curator import TableCurator
-from dpsynth.vault.table import SensitiveTable
+from dpsynth.vault.surrogate_table import SurrogateTable, uncounted
+
+if TYPE_CHECKING:
+    from dpsynth.core.gradient import GradientSource
+    from dpsynth.mechanisms.gradient import GradientMechanism
+    from dpsynth.vault.surrogate_training import RecordedTraining
 
 __all__ = ["Door", "Recorded", "SurrogateRun", "SurrogateTable"]
-
-
-class SurrogateTable(SensitiveTable):
-    """Made-up rows behind the same interface; counts its own reads for the taint check."""
-
-    __slots__ = ()
-
-    @property
-    def reads(self) -> int:
-        """How often rows were read so far."""
-        return self._reads
 
 
 @dataclass(frozen=True)
@@ -70,21 +64,39 @@ class Recorded:
 
 def _uncounted(table: SurrogateTable, names: Clique, merging: Merging) -> NDArray[np.int64]:
     """True counts for the auditor's own arithmetic, left out of the taint count."""
-    before = table._reads
-    counts = table._marginal(names)
-    table._reads = before
+    with uncounted(table):
+        counts = table._marginal(names)
     return merged_counts(counts, table.domain, names, merging)
 
 
 class RecordingCurator(TableCurator):
     """The curator of production, with a witness beside each answer."""
 
-    def __init__(self, table: SurrogateTable, unit: PrivacyUnit, budget: PrivacyFilter, noise: Noise) -> None:
+    def __init__(
+        self,
+        table: SurrogateTable,
+        unit: PrivacyUnit,
+        budget: PrivacyFilter,
+        noise: Noise,
+        canary: SurrogateTable | None = None,
+    ) -> None:
+        """Canary: one unit's rows, watched at every step of a training; see WitnessedGradients."""
         if not isinstance(table, SurrogateTable):
             raise TypeError("only surrogate tables can be recorded")
         super().__init__(table, unit, budget, noise)
         self._surrogate = table
+        self._canary = canary
         self.records: list[Recorded] = []
+        self.trainings: list[RecordedTraining] = []
+
+    def _train(self, mechanism: GradientMechanism) -> GradientSource:
+        from dpsynth.mechanisms.keystream import KeyStream
+        from dpsynth.vault.surrogate_training import WitnessedGradients
+
+        noise = self._gradient_noise or KeyStream()
+        training = WitnessedGradients(self._surrogate, mechanism, noise, self._canary)
+        self.trainings.append(training.record)
+        return training
 
     def _answer(self, mechanism: MarginalMechanism) -> NoisyMarginal:
         before = self._surrogate.reads
@@ -145,17 +157,28 @@ class SurrogateRun:
     _budget: PrivacyFilter
     _noise: Noise
     _unit: PrivacyUnit
+    _canary: SurrogateTable | None = None
     curator: RecordingCurator = field(init=False)
     _reads_before: int = field(init=False)
 
     def __post_init__(self) -> None:
         self._reads_before = self._table.reads
-        self.curator = RecordingCurator(self._table, self._unit, self._budget, self._noise)
+        self.curator = RecordingCurator(self._table, self._unit, self._budget, self._noise, self._canary)
 
     @property
     def records(self) -> list[Recorded]:
         """Answers in order."""
         return self.curator.records
+
+    @property
+    def trainings(self) -> list[RecordedTraining]:
+        """Trainings in order."""
+        return self.curator.trainings
+
+    @property
+    def holds_canary(self) -> bool:
+        """Whether the table holds the canary's unit."""
+        return self._canary is not None and bool(np.isin(self._canary._units, self._table._units).any())
 
     @property
     def reads(self) -> int:
@@ -181,6 +204,6 @@ class Door:
         keep = bound_contributions(units, self.unit.max_rows, b"surrogate")
         return SurrogateTable(self.domain, {n: codes[n][keep] for n in self.domain.names}, units[keep])
 
-    def open(self, table: SurrogateTable, cost: Cost) -> SurrogateRun:
-        """A witnessed run that may spend ``cost``."""
-        return SurrogateRun(table, PrivacyFilter(cost), self.noise, self.unit)
+    def open(self, table: SurrogateTable, cost: Cost, canary: SurrogateTable | None = None) -> SurrogateRun:
+        """A witnessed run that may spend ``cost``; ``canary``: one unit's rows, in the table or not."""
+        return SurrogateRun(table, PrivacyFilter(cost), self.noise, self.unit, canary)

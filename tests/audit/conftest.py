@@ -74,6 +74,8 @@ class Run:
     noise: np.random.Generator
     records: list[Record] = field(default_factory=list)
     charged: list[Event] = field(default_factory=list)
+    trainings: tuple[Any, ...] = ()
+    holds_canary: bool = False
 
     @property
     def curator(self) -> Run:
@@ -169,7 +171,7 @@ class Door:
         keep[order] = np.arange(len(units)) - first < self.unit.max_rows
         return Table(matrix[keep])
 
-    def open(self, table: Table, cost: Cost) -> Run:
+    def open(self, table: Table, cost: Cost, canary: Any = None) -> Run:
         self.opened += 1
         fit = 0 if self.leaks.fixed_noise else self.opened
         return Run(self, table, np.random.default_rng([self.seed, fit]))

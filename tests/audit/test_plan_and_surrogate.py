@@ -17,6 +17,9 @@ def test_the_shipped_plan_holds_the_documented_limits() -> None:
     plan = load_plan(PLANS, "quick")
     assert (plan.excess_warn, plan.excess_stop, plan.noise_alpha, plan.noise_fits) == (0.05, 0.09, 1e-4, 3)
     assert plan.tests == ("S1", "S3", "S4", "R1", "R3", "R6")
+    assert plan.training_tests == ("S7", "S8", "G5")
+    assert (plan.sampling_alpha, plan.sampling_steps, plan.gradient_alpha) == (1e-6, 200, 1e-4)
+    assert plan.canary_share_needed == 0.7
 
 
 def test_comments_do_not_change_the_hash_and_thresholds_do(tmp_path) -> None:
@@ -39,6 +42,8 @@ def test_comments_do_not_change_the_hash_and_thresholds_do(tmp_path) -> None:
         ("[S1, S3, S4, R1, R3, R6]", "[S1, S1]"),
         ("[S1, S3, S4, R1, R3, R6]", "[S9]"),
         ("[S1, S3, S4, R1, R3, R6]", "[]"),
+        ("[S7, S8, G5]", "[S7, S7]"),
+        ("[S7, S8, G5]", "[S1]"),
         ('excess_warn: "0.05"', 'excess_warn: "0.10"'),
         ("name: quick", "name: other"),
         ("predicates: 2000", "predicates: 2000\nsurprise: 1"),
