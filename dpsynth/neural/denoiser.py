@@ -7,6 +7,8 @@ is not told it (Hoogeboom et al. 2022, section 3, where the bound on the likelih
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -15,7 +17,10 @@ from torch.nn import functional
 
 from dpsynth.neural.encoding import Encoding
 
-__all__ = ["Denoiser", "drawn_rows", "hidden_loss"]
+__all__ = ["Denoiser", "Masks", "drawn_rows", "hidden_loss"]
+
+_PRIME = 1_048_573
+"""Larger than any code; products and sums of whole numbers below it stay exact in double precision."""
 
 _AT_ONCE = 2_000
 """Rows that are drawn in one order of their columns."""
@@ -50,28 +55,64 @@ class Denoiser(nn.Module):
         return hidden + functional.silu(self.norms[1](self.second(hidden)))
 
 
-def hidden_loss(denoiser: Denoiser, codes: Tensor, masks: int, generator: torch.Generator) -> Tensor:
+@dataclass(frozen=True)
+class Masks:
+    """Which columns of a row are hidden: a function of the row, and another one for each step.
+
+    Masks drawn as a loss is computed would make it answer otherwise each time it is asked. So a row's masks
+    come from a random linear hash of its codes (Carter and Wegman 1979): who audits a step can ask again, and
+    what a row adds to it does not depend on the rows beside it.
+
+    Attributes:
+        factors: whole numbers as float64, (columns, shown x (columns + 1)).
+        offsets: likewise, (shown x (columns + 1),).
+        shown: how often each row is shown, every time with other columns hidden.
+    """
+
+    factors: Tensor
+    offsets: Tensor
+    shown: int
+
+    @staticmethod
+    def drawn(columns: int, shown: int, generator: torch.Generator) -> Masks:
+        """Fresh masks for rows of so many columns."""
+        wide = shown * (columns + 1)
+        factors = torch.randint(_PRIME, (columns, wide), generator=generator)
+        offsets = torch.randint(_PRIME, (wide,), generator=generator)
+        return Masks(factors.double(), offsets.double(), shown)
+
+    def hidden(self, codes: Tensor) -> Tensor:
+        """True where a column is hidden, (examples, shown, columns); one of them at least, and all at most.
+
+        The hidden shares of one row are spread evenly over its showings.
+        """
+        many, columns = codes.shape
+        hashed = codes.double() @ self.factors.to(codes.device) + self.offsets.to(codes.device)
+        uniform = (hashed.remainder(_PRIME) / _PRIME).view(many, self.shown, columns + 1)
+        place = torch.arange(self.shown, device=codes.device)
+        spread = (place + uniform[:, :1, columns]) / self.shown
+        count = (spread * columns).long().clamp(max=columns - 1) + 1
+        ranks = uniform[..., :columns].argsort(2).argsort(2)
+        return ranks < count[:, :, None]
+
+
+def hidden_loss(denoiser: Denoiser, codes: Tensor, masks: Masks) -> Tensor:
     """Mean surprise at hidden columns, nats, shape (examples,): the likelihood bound divided by the columns.
+
+    Each example is shown with all of its masks (Dockhorn et al. 2023, section 3.2: one gradient each).
 
     Args:
         denoiser: the model.
         codes: int64, (examples, columns).
-        masks: how often each example is shown, every time with other columns hidden; the shown shares of its
-            columns are spread evenly (Dockhorn et al. 2023, section 3.2: one example, one gradient).
-        generator: source of the masks.
+        masks: which columns it does not see.
     """
-    encoding, (many, columns) = denoiser.encoding, codes.shape
-    shape = (many, masks)
-    spread = (torch.arange(masks) + torch.rand(many, 1, generator=generator)) / masks
-    count = (spread * columns).long().clamp(max=columns - 1) + 1
-    ranks = torch.rand(*shape, columns, generator=generator).argsort(2).argsort(2)
-    away = (ranks < count[:, :, None]).to(codes.device)
+    encoding, away = denoiser.encoding, masks.hidden(codes)
     one_hot = encoding.one_hot(codes)[:, None, :]
     owner = torch.repeat_interleave(torch.tensor(encoding.sizes, device=codes.device))
     logits = denoiser(one_hot * ~away[:, :, owner])
     right = logits * one_hot
     surprise = [logits[..., p].logsumexp(2) - right[..., p].sum(2) for p in encoding.places]
-    return ((torch.stack(surprise, 2) * away).sum(2) / count.to(codes.device)).mean(1)
+    return ((torch.stack(surprise, 2) * away).sum(2) / away.sum(2)).mean(1)
 
 
 @torch.no_grad()

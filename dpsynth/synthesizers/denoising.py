@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from dpsynth.core.gradient import GradientSource
 from dpsynth.mechanisms.clipping import BookKeeping, trained
 from dpsynth.mechanisms.rng import os_torch_generator
-from dpsynth.neural.denoiser import Denoiser, hidden_loss
+from dpsynth.neural.denoiser import Denoiser, Masks, hidden_loss
 
 __all__ = ["Balance", "Settings", "ShownLoss", "corrected", "taught"]
 
@@ -54,7 +54,8 @@ def taught(
         _set_rate(descent, settings.rate * (1.0 - 0.99 * step / settings.steps))
         rows = codes[torch.randint(len(codes), (settings.batch,), generator=noise)]
         descent.zero_grad()
-        hidden_loss(denoiser, rows, 1, noise).mean().backward()  # type: ignore[no-untyped-call]
+        masks = Masks.drawn(codes.shape[1], 1, noise)
+        hidden_loss(denoiser, rows, masks).mean().backward()  # type: ignore[no-untyped-call]
         descent.step()
 
 
@@ -79,10 +80,10 @@ def corrected(
     weights, steps = trained(denoiser), source.left
     averaged = [weight.detach().clone() for weight in weights]
     descent = torch.optim.Adam(weights, settings.corrected_rate)
-    # Masks of real rows have a generator of their own: how far it has run tells how many rows there were.
     loss = ShownLoss(settings.masks, os_torch_generator())
     for step in range(steps):
         tell(step)
+        loss.renew()
         _set_rate(descent, settings.corrected_rate * (1.0 - 0.9 * step / steps))
         real, lost = source.step(denoiser, loss), balance.lost(denoiser)
         for weight, one, other in zip(weights, real, lost, strict=True):
@@ -111,25 +112,34 @@ class Balance:
     def lost(self, denoiser: Denoiser) -> list[Tensor]:
         """Mean gradient less mean clipped gradient, of the same rows with the same masks."""
         rows = self._codes[torch.randint(len(self._codes), (self._batch,), generator=self._noise)]
-        masks = self._noise.get_state()
+        self._loss.renew()
         clipped = self._engine.clipped_sum(denoiser, self._loss, rows, self._clip)
-        self._noise.set_state(masks)
         whole = torch.autograd.grad(self._loss(denoiser, rows).sum(), trained(denoiser))
         return [(one - other) / len(rows) for one, other in zip(whole, clipped, strict=True)]
 
 
-@dataclass(frozen=True)
 class ShownLoss:
-    """The loss of an example, as training by DP-SGD asks for it: see :func:`hidden_loss`."""
+    """The loss of an example, as training by DP-SGD asks for it: see :func:`hidden_loss`.
 
-    masks: int
-    generator: torch.Generator
+    Until it is renewed it is one function: the same row has the same masks and the same loss.
+    """
+
+    def __init__(self, shown: int, generator: torch.Generator) -> None:
+        """Shown: how often each example is shown; generator: source of the masks, never of noise."""
+        self._shown, self._generator = shown, generator
+        self._masks: Masks | None = None
+
+    def renew(self) -> None:
+        """Other masks from now on."""
+        self._masks = None
 
     def __call__(self, denoiser: nn.Module, codes: Tensor) -> Tensor:
         """Losses (examples,) of codes (examples, columns). Raises TypeError for another model."""
         if not isinstance(denoiser, Denoiser):
             raise TypeError("this loss is a denoiser's")
-        return hidden_loss(denoiser, codes, self.masks, self.generator)
+        if self._masks is None:
+            self._masks = Masks.drawn(codes.shape[1], self._shown, self._generator)
+        return hidden_loss(denoiser, codes, self._masks)
 
 
 def _set_rate(descent: torch.optim.Optimizer, rate: float) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from dpsynth.core.errors import BadInput
 from dpsynth.mechanisms.clipping import BookKeeping, check_separable
-from dpsynth.neural.denoiser import Denoiser, drawn_rows, hidden_loss
+from dpsynth.neural.denoiser import Denoiser, Masks, drawn_rows, hidden_loss
 from dpsynth.neural.encoding import Encoding
 from dpsynth.synthesizers.denoising import Balance, Settings, ShownLoss, corrected, taught
 
@@ -53,25 +53,37 @@ def test_a_column_that_is_to_be_told_is_not_shown() -> None:
             return 50.0 * shown
 
     repeats = Repeats(ENCODING, 4, torch.full((9,), 0.1))
-    losses = hidden_loss(repeats, rows(200), 4, generator())
+    losses = hidden_loss(repeats, rows(200), Masks.drawn(3, 4, generator()))
     least, most = np.log(min(SIZES)), np.log(max(SIZES))
     assert losses.shape == (200,)
     assert float(losses.min()) > least - 1e-4
     assert float(losses.max()) < most + 1e-4
 
 
-def test_masks_hide_every_number_of_columns_equally_often() -> None:
-    seen: list[Tensor] = []
+def test_masks_hide_every_number_of_columns_and_every_column_equally_often() -> None:
+    some = torch.tensor([[0, 0, 0], [1, 2, 3], [1, 0, 2]])
+    noise = generator()
+    away = torch.stack([Masks.drawn(3, 2, noise).hidden(some) for _ in range(4000)])
+    numbers = away.sum(-1)
+    assert int(numbers.min()) == 1
+    for row in range(3):
+        shares = torch.bincount(numbers[:, row].ravel(), minlength=4)[1:] / 8000
+        assert float((shares - 1 / 3).abs().max()) < 0.03
+        assert float((away[:, row].float().mean((0, 1)) - 2 / 3).abs().max()) < 0.03
+    assert bool(
+        (numbers[..., 0] <= numbers[..., 1]).all()
+    )  # few are hidden in one showing, many in the other
+    together = (away[:, 0, 0] == away[:, 1, 0]).all(-1).float().mean()
+    assert float(together) < 0.3  # different rows have masks of their own
 
-    class Watched(Denoiser):
-        def forward(self, shown: Tensor) -> Tensor:
-            seen.append(3 - shown.sum(-1))
-            return super().forward(shown)
 
-    hidden_loss(Watched(ENCODING, 4, torch.full((9,), 0.1)), rows(6000), 2, generator())
-    counts = torch.bincount(seen[0].long().ravel(), minlength=4).numpy()
-    assert counts[0] == 0
-    assert np.abs(counts[1:] / 12_000 - 1 / 3).max() < 0.03
+def test_a_loss_answers_the_same_until_it_is_renewed() -> None:
+    model, loss, codes = denoiser(), ShownLoss(2, generator()), rows(50)
+    first = loss(model, codes)
+    assert torch.equal(first, loss(model, codes))
+    assert torch.allclose(first[7:9], loss(model, codes[7:9]))
+    loss.renew()
+    assert not torch.allclose(first, loss(model, codes))
 
 
 def test_a_loss_over_examples_by_themselves_passes_and_one_over_the_batch_does_not() -> None:
@@ -122,10 +134,13 @@ def test_a_balance_is_what_clipping_takes_away() -> None:
     model, codes = denoiser(), rows(1)
     none = Balance(codes, 1e6, Settings(1), generator()).lost(model)
     assert max(float(one.abs().max()) for one in none) < 1e-2  # the share that clipping leaves unused
-    tight = Balance(codes, 1e-9, Settings(1), generator()).lost(model)
-    whole = torch.autograd.grad(
-        hidden_loss(model, codes.repeat(4000, 1), 2, generator()).mean(), [*model.parameters()]
-    )
+    balance = Balance(codes, 1e-9, Settings(1, batch=1), generator())
+    tight = [
+        torch.stack(one).mean(0) for one in zip(*(balance.lost(model) for _ in range(2000)), strict=True)
+    ]
+    noise = generator()
+    losses = [hidden_loss(model, codes, Masks.drawn(3, 2, noise)) for _ in range(4000)]
+    whole = torch.autograd.grad(torch.cat(losses).mean(), [*model.parameters()])
     for one, other in zip(tight, whole, strict=True):
         assert float((one - other).norm()) < 0.3 * float(other.norm()) + 1e-3
 

@@ -1,33 +1,99 @@
-"""A synthesizer that trains is refused for releases, in words, before any charge, until it can be stated."""
+"""Synthesizers that train by DP-SGD, from request to a bundle that verifies; and what no policy allows."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from dpsynth.core.errors import PolicyRefusal
 from dpsynth.policy.loader import load_policy_text
-from dpsynth.policy.model import Policy
-from dpsynth.service.plans import run_plan
-from dpsynth.synthesizers.gan import GAN
+from dpsynth.publish.keys import load_public_keys
+from dpsynth.publish.verify import verify_bundle
+from dpsynth.service import Platform, RequestForm
+from dpsynth.service.plans import allowed_synthesizer
+from dpsynth.synthesizers import diffusion, gan
 
 POLICY = Path(__file__).resolve().parents[2] / "policies" / "rand-health.yaml"
+Form = Callable[..., RequestForm]
 
 
-def policy(name: str) -> Policy:
-    text = POLICY.read_text()
-    named = text.replace("name: aim", f"name: {name}", 1)
-    assert named != text
-    return load_policy_text(named, "policy.yaml")
+@pytest.fixture(autouse=True)
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many paid steps as the audit of sampling needs, and few free ones."""
+    monkeypatch.setattr(gan, "_STEPS", 200)
+    monkeypatch.setattr(gan, "_GUIDED_STEPS", 60)
+    monkeypatch.setattr(diffusion, "_TEACHING_STEPS", 200)
 
 
-def test_no_policy_can_have_gan_released() -> None:
-    with pytest.raises(PolicyRefusal, match="no synthesizer named 'gan'"):
-        run_plan(policy("gan"), "gan", 20_000_000)
+def text(name: str) -> str:
+    known = '- {name: aim, min_version: "0.1.0"}'
+    found = POLICY.read_text()
+    assert known in found
+    return found.replace(known, f'{known}\n    - {{name: {name}, min_version: "0.1.0"}}')
 
 
-def test_a_plug_in_that_trains_gets_no_release_either(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dpsynth.service.plans.allowed_synthesizer", lambda policy, name: GAN())
-    with pytest.raises(PolicyRefusal, match="cannot be stated and audited yet"):
-        run_plan(policy("gan"), "gan", 20_000_000)
+@pytest.fixture
+def allowing(tmp_path: Path, rand_csv: Path) -> Callable[[str], Platform]:
+    """A platform whose policy was changed as said."""
+
+    def build(policy: str) -> Platform:
+        (tmp_path / "policy.yaml").write_text(policy)
+        platform = Platform.open(tmp_path / "state")
+        roles = {"sam": "data_scientist", "carol": "compliance_officer", "dana": "data_owner"}
+        for person, role in roles.items():
+            platform.add_person(person, person.title(), (role,))
+        platform.register_dataset("dana", tmp_path / "policy.yaml", rand_csv)
+        return platform
+
+    return build
+
+
+@pytest.mark.parametrize("name", ["gan", "diffusion"])
+def test_a_trained_release_is_audited_signed_and_verified(
+    name: str, allowing: Callable[[str], Platform], form: Form
+) -> None:
+    platform = allowing(text(name))
+    quote = platform.quote("sam", form(name))
+    assert any("steps of DP-SGD" in line for line in quote.lines)
+    request = platform.submit("sam", form(name))
+    done = platform.run_once("worker")
+    assert done is not None
+    assert done.state == "awaiting_decision", done.message
+    dossier = platform.dossier("carol", request.id)
+    checks = {one["id"]: one["result"] for one in dossier.body["audit"]["checks"]}
+    assert {checks.pop(test) for test in ("S1", "S3", "S4", "S7", "S8")} == {"pass"}, dossier.body["audit"]
+    assert checks.pop("G5") == "pass", dossier.body["audit"]
+    assert int(dossier.body["guarantee"]["omega"]) < 1024
+    for who in ("carol", "dana"):
+        platform.approve(who, request.id, dossier.sha256, "Read.", tuple(dossier.body["must_tick"]))
+    bundle = platform.publish("carol", request.id)
+    trust = load_public_keys(platform.keys_dir)
+    assert verify_bundle(bundle, trust, datetime.now(UTC)).release_id
+    said = json.loads((bundle / "privacy-statement.json").read_bytes())
+    assert said["mechanism"]["events"]["sampled_gaussian"] == "1"
+    assert said["guarantee"]["variant"].startswith("zCDP truncated at Renyi order")
+
+
+def test_a_policy_that_caps_by_rho_refuses_it_before_any_charge(
+    allowing: Callable[[str], Platform], form: Form
+) -> None:
+    """Such a cap holds at every Renyi order, and a training keeps its line at some only."""
+    capped = text("gan")
+    for key, rho in (("per_release", "0.03"), ("per_requester", "0.06"), ("lifetime", "0.06")):
+        start = capped.index(f"  {key}: {{epsilon")
+        capped = capped[:start] + f'  {key}: {{rho: "{rho}"}}' + capped[capped.index("\n", start) :]
+    platform = allowing(capped)
+    assert not platform.quote("sam", form("aim")).refusal
+    with pytest.raises(PolicyRefusal, match="keeps its rho to Renyi order") as caught:
+        platform.submit("sam", form("gan"))
+    assert "epsilon at a delta" in caught.value.allowed
+    assert all(not one.spent_nano and not one.held_nano for one in platform.budget("dana"))
+
+
+def test_a_policy_that_does_not_name_it_has_none() -> None:
+    with pytest.raises(PolicyRefusal, match="does not allow the synthesizer 'gan'"):
+        allowed_synthesizer(load_policy_text(POLICY.read_text(), "policy.yaml"), "gan")
