@@ -55,7 +55,7 @@ bench-dpsgd: $(VENV)/.dev
 # A generator trained by DP-SGD beside our marginals and smartnoise's GANs, on TABLE; resumable, hours in all.
 bench-gan: $(VENV)/.dev
 	@test -n "$(TABLE)" || { echo "Say which table: make bench-gan TABLE=path/to/adult.csv"; exit 2; }
-	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.marginals --table "$(TABLE)" --build-envs --systems gan \
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.marginals --table "$(TABLE)" --build-envs --systems gan,diffusion \
 		--epsilons 0.5,1,3,10 --results benchmarks/results/gan $(MARGINALS)
 
 # Workers killed at every numbered point of a run, then at KILLS random moments.

@@ -49,10 +49,11 @@ def markdown(found: Sequence[Record], plots: Sequence[str]) -> str:
 
 def _head(found: Sequence[Record]) -> str:
     last, until = found[-1], max(record["when"] for record in found)
+    machines = "; or on ".join(dict.fromkeys(record["machine"] for record in found))
     return f"""\
 # Synthesizers on {last["table"]}
 
-{last["rows_in"]:,} training rows, {last["columns"]} columns, δ = {last["delta"]}; {last["machine"]}.
+{last["rows_in"]:,} training rows, {last["columns"]} columns, δ = {last["delta"]}; on {machines}.
 Measured from {found[0]["when"][:16]} to {until[:16]} UTC.
 Written from [{last["table"]}.jsonl]({last["table"]}.jsonl) by
 `python -m benchmarks.marginals --table {last["table"]}.csv --page-only` (`--results` names another folder);
