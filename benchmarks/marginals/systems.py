@@ -20,8 +20,8 @@ OURS = "dpsynth"
 HOMES: dict[str, tuple[str, ...]] = {
     "dpmm": ("dpmm==0.1.9",),
     "opendp": ("opendp[mbi]==0.16.0", "pandas"),
-    # torch in the same command, pinned: snsynth asks for any version of it.
-    "smartnoise": ("torch==2.13.0", "smartnoise-synth==1.0.8"),
+    # torch in the same command, pinned: snsynth asks for any version of it. It needs packaging, unsaid.
+    "smartnoise": ("torch==2.13.0", "smartnoise-synth==1.0.8", "packaging"),
 }
 """What is installed into the environment of each peer."""
 

@@ -10,9 +10,9 @@ not used for any of them, and no step looks at how good the rows are. Weights ar
 
 What it reaches on Adult (three runs each, ``make bench-gan``): mean two-way error .043, .031, .023, .015 at
 epsilon 0.5, 1, 3, 10; where all of the budget goes to marginals .041, .031, .025, .018. The correction costs
-at 0.5 and pays from 3 on; how much of that its further steps on the model's rows would reach without real ones
-was not measured. aim's own rows have less error (.040, .027, .019, .010). The constants were set on Adult as
-well; on RAND, where none was, it is .012 against .013 at epsilon 10.
+at 0.5 and pays from 3 on; how much of that its further steps on the model's rows would reach without real
+ones was not measured. aim's own rows have less error (.040, .027, .019, .010). The constants were set on
+Adult as well; on RAND, where none was, it is .012 against .013 at epsilon 10.
 
 Tried on Adult at epsilon 1, one run each, in a harness that is not kept: marginals for 70 % of the budget, a
 denoiser taught by 2,000 steps (.0319), then corrected with the noise of the share. All weights for 30 %,
