@@ -57,6 +57,7 @@ COMMANDS = {
     "publish": ["{request}"],
     "sample": ["{request}", "--rows", "5", "--out", "{files}/more.csv"],
     "verify": ["{files}", "--keys", "{files}"],
+    "tune": ["{files}/absent.yaml"],
     "demo": ["--policy", "{files}/absent.yaml"],
 }
 

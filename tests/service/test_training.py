@@ -26,6 +26,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """As many paid steps as the audit of sampling needs, and few free ones."""
     monkeypatch.setattr(gan, "_STEPS", 200)
     monkeypatch.setattr(gan, "_GUIDED_STEPS", 60)
+    monkeypatch.setattr(diffusion, "_STEPS", 200)
     monkeypatch.setattr(diffusion, "_TEACHING_STEPS", 200)
 
 

@@ -9,7 +9,7 @@ import pytest
 from dpsynth.synthesizers import diffusion, gan
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def short_trainings() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gan, "_STEPS", 60)
