@@ -81,13 +81,15 @@ class Masks:
         offsets = torch.randint(_PRIME, (wide,), generator=generator)
         return Masks(factors.double(), offsets.double(), shown)
 
-    def hidden(self, codes: Tensor) -> Tensor:
+    def hidden(self, codes: Tensor, salt: Tensor | None = None) -> Tensor:
         """True where a column is hidden, (examples, shown, columns); one of them at least, and all at most.
 
-        The hidden shares of one row are spread evenly over its showings.
+        The hidden shares of one row are spread evenly over its showings. With ``salt``, whole numbers below a
+        million, (examples, 1), equal rows have masks of their own.
         """
         many, columns = codes.shape
-        hashed = codes.double() @ self.factors.to(codes.device) + self.offsets.to(codes.device)
+        salted = 1.0 if salt is None else 1.0 + salt.double().to(codes.device)
+        hashed = codes.double() @ self.factors.to(codes.device) + salted * self.offsets.to(codes.device)
         uniform = (hashed.remainder(_PRIME) / _PRIME).view(many, self.shown, columns + 1)
         place = torch.arange(self.shown, device=codes.device)
         spread = (place + uniform[:, :1, columns]) / self.shown
@@ -96,7 +98,7 @@ class Masks:
         return ranks < count[:, :, None]
 
 
-def hidden_loss(denoiser: Denoiser, codes: Tensor, masks: Masks) -> Tensor:
+def hidden_loss(denoiser: Denoiser, codes: Tensor, masks: Masks, salt: Tensor | None = None) -> Tensor:
     """Mean surprise at hidden columns, nats, shape (examples,): the likelihood bound divided by the columns.
 
     Each example is shown with all of its masks (Dockhorn et al. 2023, section 3.2: one gradient each).
@@ -105,8 +107,9 @@ def hidden_loss(denoiser: Denoiser, codes: Tensor, masks: Masks) -> Tensor:
         denoiser: the model.
         codes: int64, (examples, columns).
         masks: which columns it does not see.
+        salt: see :meth:`Masks.hidden`.
     """
-    encoding, away = denoiser.encoding, masks.hidden(codes)
+    encoding, away = denoiser.encoding, masks.hidden(codes, salt)
     one_hot = encoding.one_hot(codes)[:, None, :]
     owner = torch.repeat_interleave(torch.tensor(encoding.sizes, device=codes.device))
     logits = denoiser(one_hot * ~away[:, :, owner])

@@ -55,7 +55,9 @@ def taught(
         rows = codes[torch.randint(len(codes), (settings.batch,), generator=noise)]
         descent.zero_grad()
         masks = Masks.drawn(codes.shape[1], 1, noise)
-        hidden_loss(denoiser, rows, masks).mean().backward()  # type: ignore[no-untyped-call]
+        # Nobody audits this loss; where few rows differ, shared masks would make steps all of one kind.
+        salt = torch.randint(1_000_000, (len(rows), 1), generator=noise)
+        hidden_loss(denoiser, rows, masks, salt).mean().backward()  # type: ignore[no-untyped-call]
         descent.step()
 
 

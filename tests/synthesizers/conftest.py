@@ -15,5 +15,5 @@ def short_trainings() -> Iterator[None]:
         patch.setattr(gan, "_STEPS", 60)
         patch.setattr(gan, "_GUIDED_STEPS", 150)
         patch.setattr(diffusion, "_STEPS", 20)
-        patch.setattr(diffusion, "_TEACHING_STEPS", 300)
+        patch.setattr(diffusion, "_TEACHING_STEPS", 500)
         yield
