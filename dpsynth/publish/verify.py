@@ -152,6 +152,11 @@ def _check_guarantee(policy: Policy, stated: dict[str, Any], run: dict[str, Any]
     if mu2_nano is not None and mu2_nano < 2 * rho_nano:
         _refuse(f"{_STATEMENT}: mu_squared is less than any mechanism of that rho has")
     omega, cap = _omega(guarantee), cap_of(policy.budget.per_release)
+    mechanism = stated.get("mechanism")
+    if omega is None and isinstance(mechanism, dict) and "sampled_gaussian" in str(mechanism.get("events")):
+        _refuse(
+            f"{_STATEMENT}: a training took part, and the guarantee hides the order up to which rho holds"
+        )
     expected = guarantee_json(release_guarantee(policy, rho_nano, mu2_nano, trust, omega))
     # Numbers only: the wording about them may improve between versions of this program.
     numbers = (set(expected) | {"omega"}) - {"conversion", "assumptions"}
@@ -168,7 +173,7 @@ def _omega(guarantee: dict[str, Any]) -> int | None:
     said = guarantee.get("omega")
     if said is None:
         return None
-    if said not in {str(order) for order in ORDERS}:
+    if not isinstance(said, str) or said not in {str(order) for order in ORDERS}:
         _refuse(f"{_STATEMENT}: omega is no Renyi order that is accounted at")
     return int(said)
 

@@ -32,13 +32,13 @@ import numpy as np
 
 from dpsynth.core.curator import Curator, FittedModel, Plan
 from dpsynth.core.domain import Domain
-from dpsynth.core.errors import PolicyRefusal
 from dpsynth.core.table import SyntheticTable
 from dpsynth.graphical.model import GraphicalModel
 from dpsynth.mechanisms.rng import os_torch_generator
 from dpsynth.synthesizers.aim import AIM
 from dpsynth.synthesizers.training import (
     pooled,
+    refuse_if_too_wide,
     refuse_without_torch,
     rows_of,
     sampled_words,
@@ -77,12 +77,7 @@ class Diffusion:
     def plan(self, domain: Domain, rho_nano: int, max_model_cells: int) -> Plan:
         """Shape and cost from public facts. Raises PolicyRefusal without budget, room or torch."""
         refuse_without_torch()
-        if sum(domain.shape) > _MOST_WIDTH:
-            raise PolicyRefusal(
-                f"The columns of this domain have {sum(domain.shape):,} codes in all",
-                allowed=f"at most {_MOST_WIDTH:,} for diffusion",
-                remedy="use coarser bins, or choose wide",
-            )
+        refuse_if_too_wide(self.name, domain, _MOST_WIDTH)
         share = rho_nano * self.training_percent // 100
         counts = AIM().plan(domain, rho_nano - share, max_model_cells)
         plan = replace(counts, rho_nano=rho_nano, synthesizer=self.name, version=self.version)

@@ -17,7 +17,6 @@ import numpy as np
 
 from dpsynth.core.curator import Curator, FittedModel, Plan, Synthesizer
 from dpsynth.core.domain import Domain
-from dpsynth.core.errors import PolicyRefusal
 from dpsynth.core.gradient import GradientPlan
 from dpsynth.core.table import SyntheticTable
 from dpsynth.graphical.model import GraphicalModel
@@ -27,6 +26,7 @@ from dpsynth.synthesizers.aim import AIM
 from dpsynth.synthesizers.independent import Independent
 from dpsynth.synthesizers.training import (
     pooled,
+    refuse_if_too_wide,
     refuse_without_torch,
     rows_of,
     sampled_words,
@@ -69,12 +69,7 @@ class GAN:
     def plan(self, domain: Domain, rho_nano: int, max_model_cells: int) -> Plan:
         """Shape and cost from public facts. Raises PolicyRefusal without budget, room or torch."""
         refuse_without_torch()
-        if sum(domain.shape) > _MOST_WIDTH:
-            raise PolicyRefusal(
-                f"The columns of this domain have {sum(domain.shape):,} codes in all",
-                allowed=f"at most {_MOST_WIDTH:,} for gan",
-                remedy="use coarser bins, or choose wide",
-            )
+        refuse_if_too_wide(self.name, domain, _MOST_WIDTH)
         share = rho_nano * self.critic_percent // 100
         plan = replace(self._counts().plan(domain, rho_nano - share, max_model_cells), rho_nano=rho_nano)
         plan = replace(plan, synthesizer=self.name, version=self.version)

@@ -25,7 +25,15 @@ from dpsynth.synthesizers.budget import rho_text
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["pooled", "refuse_without_torch", "rows_of", "sampled_words", "teller", "training_for"]
+__all__ = [
+    "pooled",
+    "refuse_if_too_wide",
+    "refuse_without_torch",
+    "rows_of",
+    "sampled_words",
+    "teller",
+    "training_for",
+]
 
 _POOL = 8
 _MOST_SPARE = 300_000
@@ -45,6 +53,16 @@ def refuse_without_torch() -> None:
             allowed="the other synthesizers",
             remedy="install the extra: pip install 'dpsynth-platform[gan]'",
         ) from None
+
+
+def refuse_if_too_wide(name: str, domain: Domain, most: int) -> None:
+    """Raises PolicyRefusal for a domain of more than ``most`` codes, all columns together."""
+    if sum(domain.shape) > most:
+        raise PolicyRefusal(
+            f"The columns of this domain have {sum(domain.shape):,} codes in all",
+            allowed=f"at most {most:,} for {name}",
+            remedy="use coarser bins, or choose wide",
+        )
 
 
 def training_for(rate: float, clip: float, steps: int, share_nano: int, rho_nano: int) -> GradientPlan:

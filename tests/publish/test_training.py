@@ -95,7 +95,9 @@ def test_a_plan_whose_training_costs_more_than_it_says_is_refused() -> None:
 
 LIES: dict[str, dict[str, Any]] = {
     "an order that nothing is counted at": {"omega": "65"},
-    "no number": {"omega": 96},
+    "no text": {"omega": 96},
+    "a list": {"omega": ["96"]},
+    "every order, though a training took part": {"omega": None, "variant": "zCDP"},
     "fewer orders than the cap counts": {"omega": "8", "variant": "zCDP truncated at Renyi order 8"},
     "another order than its words say": {"omega": "512"},
     "a mu squared beside it": {"mu_squared": "0.02004"},
@@ -116,6 +118,8 @@ def test_a_lie_about_the_order_is_refused_even_when_everyone_signs_it(
     (tmp_path / "c" / "manifest.json").write_bytes(manifest_bytes(files))
     words = statement_bytes(tmp_path / "c", requester="sam", dossier_sha256="d" * 64)
     signed = office.sign(words, "carol", "dana", "publisher")
-    with pytest.raises(IntegrityError, match=r"omega|not the one that its rho|does not cover"):
+    with pytest.raises(
+        IntegrityError, match=r"omega|not the one that its rho|does not cover|hides the order"
+    ):
         build_bundle(tmp_path / "c", tmp_path / "b", words, signed, trust=office.trust, now=NOW)
     assert not (tmp_path / "b").exists()
