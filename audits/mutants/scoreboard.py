@@ -15,6 +15,7 @@ from audits.mutants.faults import FAULTS, CheckpointByRows, StopByRows
 from audits.mutants.pipeline import DOMAIN, SmallTraining
 from dpsynth.accounting.reserve import covered_order, plan_cost
 from dpsynth.accounting.statement import epsilon_at
+from dpsynth.audit.pipeline import Pipeline
 from dpsynth.audit.plan import load_plan
 from dpsynth.audit.result import Claim
 from dpsynth.audit.run import run_structural
@@ -52,7 +53,7 @@ def audited(case: str, max_rows: int = 1) -> dict[str, CheckResult]:
     unit = PrivacyUnit("person", "id" if max_rows > 1 else None, max_rows, "add_remove")
     with fault():
         door = Door(DOMAIN, unit, OpenDPNoise())
-        results = run_structural(synthesizer, door, claim, plan, 10**6, os_generator())
+        results = run_structural(Pipeline(synthesizer, door, claim, 10**6), plan, os_generator())
     return {result.id: result for result in results}
 
 

@@ -47,9 +47,13 @@ def markdown(found: Sequence[Record], plots: Sequence[str]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def _machine(record: Record) -> str:
+    return record["machine"] + (f" with {record['card']}" if "card" in record else "")
+
+
 def _head(found: Sequence[Record]) -> str:
     last, until = found[-1], max(record["when"] for record in found)
-    machines = "; or on ".join(dict.fromkeys(record["machine"] for record in found))
+    machines = "; or on ".join(dict.fromkeys(_machine(record) for record in found))
     return f"""\
 # Synthesizers on {last["table"]}
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import sys
 import time
 from fractions import Fraction
 from pathlib import Path
@@ -45,8 +46,14 @@ def main() -> None:
     seconds = time.perf_counter() - start
     for sampler, drawn in draws.items():
         drawn[list(domain)].to_csv(options.out / f"{sampler}.csv", index=False)
-    facts = {"fit_s": round(seconds, 3), "rss_mb": _peak_mb()}
+    facts = {"fit_s": round(seconds, 3), "rss_mb": _peak_mb()} | _card()
     (options.out / "facts.json").write_text(json.dumps(facts))
+
+
+def _card() -> dict[str, str]:
+    """The graphics card that networks were trained on, where there was one: seconds then say little."""
+    torch = sys.modules.get("torch")
+    return {"card": torch.cuda.get_device_name()} if torch and torch.cuda.is_available() else {}
 
 
 def _peak_mb() -> int:
@@ -108,7 +115,7 @@ def _smartnoise_gan(
     from snsynth.transform import ChainTransformer, LabelTransformer, OneHotEncoder, TableTransformer
 
     made = {"dpctgan": DPCTGAN, "patectgan": PATECTGAN}[method]
-    synthesizer = made(epsilon=options.epsilon, delta=options.delta, cuda=False)
+    synthesizer = made(epsilon=options.epsilon, delta=options.delta)
     one_hot = [ChainTransformer([LabelTransformer(nullable=False), OneHotEncoder()]) for _ in domain]
     transformer = TableTransformer(one_hot)
     transformer.fit([tuple(row % size for size in domain.values()) for row in range(max(domain.values()))])

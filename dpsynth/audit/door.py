@@ -193,6 +193,9 @@ class SurrogateDoor(Protocol):
     def unit(self) -> PrivacyUnit:
         """The privacy unit."""
 
+    def over(self, domain: Domain) -> SurrogateDoor:
+        """The same door, unit and mechanisms over another public domain, for small games."""
+
     def table(self, codes: dict[str, NDArray[np.int64]], units: NDArray[np.int64]) -> Any:
         """An opaque surrogate table after contribution bounding.
 

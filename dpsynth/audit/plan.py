@@ -7,27 +7,30 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from dpsynth.audit.plan_games import GamesSection
+from dpsynth.audit.plan_release import ReleaseSection
+from dpsynth.audit.plan_structural import StructuralSection
+from dpsynth.audit.plan_types import Count, Share
 from dpsynth.core.canonical import digest
 from dpsynth.core.errors import BadInput
 from dpsynth.policy.yaml_strict import load_yaml
 
 __all__ = ["AuditPlan", "TestId", "TrainingTestId", "load_plan", "plan_sha256"]
 
-TestId = Literal["S1", "S3", "S4", "R1", "R3", "R6"]
+TestId = Literal[
+    "S1", "S2", "S3", "S4", "S5", "S6", "S9", "G1", "G2", "G3", "G4",
+    "R1", "R2", "R3", "R4", "R5", "R6", "R7", "R8", "L1",
+]  # fmt: skip
 TrainingTestId = Literal["S7", "S8", "G5"]
 
 
-def _decimal(value: object) -> float:
-    """Numbers with a point are quoted in strict YAML; anything but a plain decimal is refused."""
-    if not (isinstance(value, str) and re.fullmatch(r"[0-9]\.[0-9]{1,12}", value)):
-        raise ValueError('write a quoted decimal such as "0.05"')
-    return float(value)
-
-
-Share = Annotated[float, BeforeValidator(_decimal), Field(gt=0.0, lt=1.0)]
-Count = Annotated[int, Field(ge=1)]
+_SECTIONS = {
+    "structural": ("S2", "S5", "S6", "S9"),
+    "games": ("G1", "G2", "G3", "G4"),
+    "release": ("R2", "R4", "R5", "R7", "R8", "L1"),
+}
 
 
 class AuditPlan(BaseModel):
@@ -52,6 +55,7 @@ class AuditPlan(BaseModel):
         excess_warn, excess_stop: limits on the upper bound of an excess risk.
         copy_difference_needed: R6 is inconclusive if it could not see a difference of rates this large.
         label_alpha: level at which controls that look more like members make a result inconclusive.
+        structural, games, release: what the tests of these sections need; None where no test needs it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -85,6 +89,13 @@ class AuditPlan(BaseModel):
     excess_stop: Share
     copy_difference_needed: Share
     label_alpha: Share
+    structural: StructuralSection | None = None
+    games: GamesSection | None = None
+    release: ReleaseSection | None = None
+
+    def due(self, trained: bool) -> tuple[str, ...]:
+        """Tests that must have a result, where the synthesizer trains by DP-SGD or does not."""
+        return (*self.tests, *(self.training_tests if trained else ()))
 
     @model_validator(mode="after")
     def _consistent(self) -> AuditPlan:
@@ -94,6 +105,9 @@ class AuditPlan(BaseModel):
             raise ValueError("excess_warn must be below excess_stop")
         if self.max_targets_per_side < self.min_coined_per_side:
             raise ValueError("max_targets_per_side must not be below min_coined_per_side")
+        for section, tests in _SECTIONS.items():
+            if getattr(self, section) is None and set(tests) & set(self.tests):
+                raise ValueError(f"its tests need the section {section!r}")
         return self
 
 
@@ -120,4 +134,4 @@ def load_plan(directory: Path, name: str) -> AuditPlan:
 
 def plan_sha256(plan: AuditPlan) -> str:
     """Hex SHA-256 of the plan's canonical JSON; comments and layout of the file do not enter."""
-    return digest(plan.model_dump(mode="json"))
+    return digest(plan.model_dump(mode="json", exclude_none=True))

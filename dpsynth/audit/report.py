@@ -56,7 +56,7 @@ class AuditReport:
     def as_json(self) -> dict[str, Any]:
         """The full report. Review room only."""
         return {
-            "plan": self.plan.model_dump(mode="json"),
+            "plan": self.plan.model_dump(mode="json", exclude_none=True),
             "plan_sha256": plan_sha256(self.plan),
             "subject": dict(self.subject),
             "class_a": [result.as_json() for result in self.of_class("A")],

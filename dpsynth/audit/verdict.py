@@ -69,8 +69,7 @@ def judge(results: Sequence[CheckResult], plan: AuditPlan, trained: bool = False
     blocked = [r for r in results if r.outcome == "fail" and r.evidence == "A"]
     stopped = [r for r in results if r.outcome == "fail" and r.evidence == "B"]
     unclear = [r for r in results if r.outcome in ("inconclusive", "not_tested")]
-    due = (*plan.tests, *(plan.training_tests if trained else ()))
-    missing = [test for test in due if test not in {r.id for r in results}]
+    missing = [test for test in plan.due(trained) if test not in {r.id for r in results}]
     why = [f"{r.id} {r.name}: {r.plain}" for r in (*blocked, *stopped, *unclear, *warned)]
     why += [f"{test}: there is no result." for test in missing]
     if blocked:

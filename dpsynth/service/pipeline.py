@@ -16,11 +16,12 @@ from dpsynth.accounting.events import Event, event_to_json
 from dpsynth.accounting.filter import PrivacyFilter
 from dpsynth.accounting.reserve import covered_order
 from dpsynth.accounting.statement import epsilon_at, epsilon_of_cap
+from dpsynth.audit.pipeline import Pipeline
 from dpsynth.audit.plan import plan_sha256
 from dpsynth.audit.release_runner import run_release_attacks
 from dpsynth.audit.report import AuditReport, report_sha256
 from dpsynth.audit.result import Claim
-from dpsynth.audit.run import run_quick
+from dpsynth.audit.run import run_audit
 from dpsynth.core.canonical import sha256_hex
 from dpsynth.core.curator import Plan, Progress, Synthesizer
 from dpsynth.core.errors import IntegrityError
@@ -171,12 +172,10 @@ class Run:
         claim = Claim(
             guarantee.rho_nano, guarantee.epsilon, guarantee.delta, guarantee.mu2_nano, guarantee.omega
         )
-        return run_quick(
-            synthesizer,
-            Door(policy.domain(), policy.unit(), self._noise),
-            claim,
+        door = Door(policy.domain(), policy.unit(), self._noise)
+        return run_audit(
+            Pipeline(synthesizer, door, claim, policy.synthesis.max_model_cells),
             plan,
-            max_model_cells=policy.synthesis.max_model_cells,
             release_results=run_release_attacks(coined, release, plan, claim, rng),
             subject={"encoded synthetic rows": sha256_hex(release.matrix().tobytes())},
             rng=rng,

@@ -7,7 +7,7 @@ from codes that the auditor made up from the public domain; a table of people do
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -198,6 +198,10 @@ class Door:
     domain: Domain
     unit: PrivacyUnit
     noise: Noise
+
+    def over(self, domain: Domain) -> Door:
+        """The same unit and noise over another public domain."""
+        return replace(self, domain=domain)
 
     def table(self, codes: Mapping[str, NDArray[np.int64]], units: NDArray[np.int64]) -> SurrogateTable:
         """Made-up codes after contribution bounding; the key is public because the rows are."""

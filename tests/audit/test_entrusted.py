@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
+from dpsynth.audit.pipeline import Pipeline
 from dpsynth.audit.plan import load_plan
 from dpsynth.audit.report import AuditReport
 from dpsynth.audit.result import CheckResult, Claim
-from dpsynth.audit.run import run_quick
+from dpsynth.audit.run import run_audit
 from dpsynth.audit.verdict import judge
 from dpsynth.core.curator import Entrustment
 from dpsynth.core.domain import Column, Domain
@@ -25,12 +26,10 @@ ATTACKS = [CheckResult(test, test, "?", "B", "pass", "fine") for test in ("R1", 
 
 
 def report(release_results: list[CheckResult]) -> AuditReport:
-    return run_quick(
-        load_synthesizer("smartnoise:mst"),
-        Door(DOMAIN, PrivacyUnit("person", None, 1, "add_remove"), OpenDPNoise()),
-        Claim(367_662_833, "1", "1e-7"),
+    door = Door(DOMAIN, PrivacyUnit("person", None, 1, "add_remove"), OpenDPNoise())
+    return run_audit(
+        Pipeline(load_synthesizer("smartnoise:mst"), door, Claim(367_662_833, "1", "1e-7"), 1000),
         PLAN,
-        max_model_cells=1000,
         release_results=release_results,
         subject={},
         rng=np.random.default_rng(0),

@@ -9,6 +9,7 @@ from dpsynth.accounting.events import DiscreteGaussian
 from dpsynth.accounting.reserve import marginal_cost
 from dpsynth.accounting.statement import epsilon_at
 from dpsynth.audit.gaussian import discrete_normal
+from dpsynth.audit.pipeline import Pipeline
 from dpsynth.audit.result import Claim
 from dpsynth.audit.run import run_structural
 from dpsynth.audit.s4_noise import detectable_ratio
@@ -24,7 +25,7 @@ from dpsynth.vault.surrogate import Door
 def audit(plan, claim, make_synthesizer):
     def run(door, seed=3, **synthesizer):
         results = run_structural(
-            make_synthesizer(**synthesizer), door, claim, plan, 10_000, np.random.default_rng(seed)
+            Pipeline(make_synthesizer(**synthesizer), door, claim, 10_000), plan, np.random.default_rng(seed)
         )
         return {result.id: result for result in results}
 
@@ -52,7 +53,7 @@ def test_the_real_curator_passes_every_structural_test(domain, make_door, plan, 
     assert claim.cost.undominated == (mu2 is None)
     door = Door(domain, make_door(3, "replace_one").unit, OpenDPNoise())
     loose = plan.model_copy(update={"noise_fits": 9})
-    results = run_structural(Independent(), door, claim, loose, 10_000, np.random.default_rng(3))
+    results = run_structural(Pipeline(Independent(), door, claim, 10_000), loose, np.random.default_rng(3))
     assert [result.outcome for result in results] == ["pass"] * 3
 
 
@@ -71,7 +72,7 @@ def test_counts_of_one_marginal_at_different_grains_are_audited(
     claim = Claim(rho, epsilon_at(zcdp_cost(rho), "1e-6"), "1e-6")
     door = Door(domain, make_door().unit, OpenDPNoise())
     for synthesizer in (make_synthesizer(misbehave=regrain), AIM()):
-        results = run_structural(synthesizer, door, claim, plan, 10_000, np.random.default_rng(3))
+        results = run_structural(Pipeline(synthesizer, door, claim, 10_000), plan, np.random.default_rng(3))
         assert [result.outcome for result in results] == ["pass"] * 3
 
 
@@ -172,7 +173,9 @@ def test_spending_beyond_the_claim_fails(audit, make_door) -> None:
 
 def test_an_epsilon_below_what_the_charges_come_to_fails(make_door, plan, make_synthesizer) -> None:
     claim = Claim(12_000_000, "0.1", "1e-6")
-    results = run_structural(make_synthesizer(), make_door(), claim, plan, 1, np.random.default_rng(3))
+    results = run_structural(
+        Pipeline(make_synthesizer(), make_door(), claim, 1), plan, np.random.default_rng(3)
+    )
     assert "recounted epsilon exceeds" in results[0].plain
 
 

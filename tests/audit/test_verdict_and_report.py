@@ -5,9 +5,10 @@ import json
 import numpy as np
 import pytest
 
+from dpsynth.audit.pipeline import Pipeline
 from dpsynth.audit.report import AuditReport, report_sha256
 from dpsynth.audit.result import CheckResult
-from dpsynth.audit.run import run_quick
+from dpsynth.audit.run import run_audit
 from dpsynth.audit.verdict import holm_rejected, judge
 
 TESTS = ("S1", "S3", "S4", "R1", "R3", "R6")
@@ -164,12 +165,9 @@ def test_numbers_that_are_not_finite_become_null(plan) -> None:
 
 def test_a_quick_audit_weighs_both_classes(plan, claim, make_door, make_synthesizer) -> None:
     def audit(**leaks):
-        return run_quick(
-            make_synthesizer(),
-            make_door(**leaks),
-            claim,
+        return run_audit(
+            Pipeline(make_synthesizer(), make_door(**leaks), claim, 1000),
             plan,
-            max_model_cells=1000,
             release_results=[check(name) for name in ("R1", "R3", "R6")],
             subject={"rows.csv": "ab" * 32},
             rng=np.random.default_rng(3),

@@ -34,13 +34,13 @@ def approve(platform: Platform, who: str, dossier: Dossier) -> RequestView:
 
 def block(monkeypatch: pytest.MonkeyPatch, outcome: str) -> None:
     """Let the audit of the next run end as it would on a leaking synthesizer."""
-    honest = pipeline.run_quick
+    honest = pipeline.run_audit
 
     def audit(*args: object, **kwargs: object) -> object:
         report = honest(*args, **kwargs)
         return replace(report, verdict=Verdict(outcome, ("S4 Noise scale: too little noise.",), "nothing"))
 
-    monkeypatch.setattr(pipeline, "run_quick", audit)
+    monkeypatch.setattr(pipeline, "run_audit", audit)
 
 
 def test_an_officer_who_asks_sees_nothing_of_the_attacks_on_the_own_request(
