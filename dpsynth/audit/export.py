@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from dpsynth.audit.reach import reach_of_attacks
 from dpsynth.audit.result import CheckResult, EvidenceClass
 from dpsynth.audit.verdict import Verdict, judge
 from dpsynth.core.errors import BadInput
@@ -28,8 +29,7 @@ class Part:
         subject: SHA-256 of each audited file.
         claim: what is promised, or None.
         results: results of this class alone, as JSON.
-        verdict: of this class alone: of A what the mechanism's evidence amounts to by itself; of B the
-            report's own verdict, whose reasons hold no number.
+        verdict: what this class alone amounts to.
     """
 
     evidence: EvidenceClass
@@ -45,8 +45,8 @@ class Part:
 
 
 @dataclass(frozen=True)
-class _OfMechanism:
-    """The part of a plan that asks for class A evidence."""
+class _OfClass:
+    """The part of a plan that asks for one evidence class."""
 
     tests: tuple[str, ...]
     training_tests: tuple[str, ...]
@@ -78,19 +78,27 @@ def part_of(report: Mapping[str, Any], evidence: EvidenceClass) -> Part:
         )
     plan = report["plan"]
     shown = {name: plan[name] for name in _PLAN}
-    verdict = _mechanism_verdict(results, plan) if evidence == "A" else _whole_verdict(report["verdict"])
+    verdict = _verdict_of(results, plan, evidence)
     return Part(
         evidence, shown, report["plan_sha256"], report["subject"], report.get("claim"), results, verdict
     )
 
 
-def _whole_verdict(verdict: Mapping[str, Any]) -> Verdict:
-    return Verdict(verdict["outcome"], tuple(verdict["why"]), verdict["could_have_found"])
-
-
-def _mechanism_verdict(results: tuple[Mapping[str, Any], ...], plan: Mapping[str, Any]) -> Verdict:
-    tests = tuple(test for test in plan["tests"] if not test.startswith(_OF_ROWS))
-    measure = _OfMechanism(tests, tuple(plan["training_tests"]), plan["family_alpha"], plan["noise_power"])
+def _verdict_of(
+    results: tuple[Mapping[str, Any], ...], plan: Mapping[str, Any], evidence: EvidenceClass
+) -> Verdict:
+    """The same judgement as of the whole report, over what is on this side of the door."""
+    tests, trainings = (
+        tuple(test for test in plan[name] if test.startswith(_OF_ROWS) == (evidence == "B"))
+        for name in ("tests", "training_tests")
+    )
+    measure = _OfClass(tests, trainings, plan["family_alpha"], plan["noise_power"])
     found = [CheckResult(**result) for result in results]
     trained = any(result.id in measure.training_tests for result in found)
-    return judge(found, measure, trained)
+    verdict = judge(found, measure, trained)
+    if evidence == "A":
+        return verdict
+    reach = reach_of_attacks(results)
+    # A pass says what would have been found in its last sentence.
+    why = verdict.why[:-1] if verdict.outcome == "pass" else verdict.why
+    return replace(verdict, could_have_found=reach, why=why)

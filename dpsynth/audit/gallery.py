@@ -59,7 +59,7 @@ def figures(part: Part, beside: Beside = NOTHING) -> dict[str, Figure]:
         return both | {"forest": forest(part.results, *limits), "distances": apart}
     return both | {
         "waterfall": waterfall(of_id(part.results, "S1"), claim, beside.failed),
-        "timeline": timeline(beside.releases, None if claim is None else claim.delta),
+        "timeline": timeline(beside.releases, claim),
         "qq": qq(of_id(part.results, "S4")),
         "matrix": matrix(of_id(part.results, "S2")),
         "scoreboard": scoreboard(beside.mutants),

@@ -13,6 +13,7 @@ from dpsynth.audit.gallery import NOTHING, Beside, figures
 from dpsynth.audit.page_html import definitions, document, figure, listing, paragraph, section
 from dpsynth.audit.pictures.claimed import promised
 from dpsynth.audit.pictures.figure import Figure, finite, number, span
+from dpsynth.audit.reach import would_find
 from dpsynth.audit.result import EvidenceClass
 from dpsynth.audit.units import measured
 from dpsynth.audit.verdict_words import verdict_words
@@ -35,6 +36,10 @@ _CLASS = {
         "this page, or any number on it, to anywhere else."
     ),
 }
+_ALONE = {
+    "A": "This is what the mechanism's own tests amount to; attacks on the release are judged apart.",
+    "B": "This is what the attacks on the release amount to; the mechanism's own tests are judged apart.",
+}
 _RESULTS = {
     "pass": "Pass",
     "warn": "Warning",
@@ -42,6 +47,7 @@ _RESULTS = {
     "not_tested": "Not tested, not a pass",
     "fail": "Fail",
 }
+_NO_INTERVAL = {True: "none: it is exact", False: "none was computed"}
 _GRAVE = ("fail", "not_tested", "inconclusive", "warn")
 
 
@@ -123,7 +129,7 @@ def _summary(part: Part) -> str:
     lines = [
         ("Claim", _claimed(part)),
         ("Smallest leak", f"{part.verdict.could_have_found}."),
-        ("Verdict", words.headline),
+        ("Verdict", f"{words.headline} {_ALONE[part.evidence]}"),
     ]
     return f'<div class="head">{definitions(lines)}</div>'
 
@@ -132,7 +138,7 @@ def _claimed(part: Part) -> str:
     claim = promised(part.claim)
     if claim is None:
         return "This report states no claim."
-    return f"epsilon {number(claim.epsilon)} at delta {claim.delta:g} for each privacy unit"
+    return f"epsilon {number(claim.epsilon)} at delta {claim.at} for each privacy unit"
 
 
 def _claim(part: Part) -> str:
@@ -140,7 +146,7 @@ def _claim(part: Part) -> str:
     if claim is None:
         return paragraph("This report states no claim, so nothing here can be set against one.")
     pairs = [
-        ("Epsilon", f"{number(claim.epsilon)} at delta {claim.delta:g}: how far the odds may move"),
+        ("Epsilon", f"{number(claim.epsilon)} at delta {claim.at}: how far the odds may move"),
         ("rho", f"{number(claim.rho)} (zCDP): what the accountant adds up"),
     ]
     if claim.mu is not None:
@@ -155,30 +161,13 @@ def _claim(part: Part) -> str:
 
 
 def _smallest(part: Part) -> str:
-    said = [(f"{r['id']} {r['name']}", _would_find(r)) for r in part.results]
+    said = [(f"{r['id']} {r['name']}", would_find(r)) for r in part.results]
     if not said:
         return paragraph("Not tested: there is no result of this class.", "absent")
     return paragraph(
         "Silence of a test says nothing about leaks that it could not have seen. Of each test, what it would "
         "have found:"
     ) + definitions(said)
-
-
-def _would_find(result: Mapping[str, Any]) -> str:
-    details = result["details"]
-    if result["could_have_found"]:
-        return str(result["could_have_found"])
-    if finite(details.get("right_guesses_that_would_flag")) is not None:
-        needed, made = details["right_guesses_that_would_flag"], details["guesses"]
-        return f"{needed} or more right guesses of {made} would have refuted the claim"
-    if finite(details.get("detectable_difference")) is not None:
-        return f"a difference of rates of {number(details['detectable_difference'])}"
-    if result["evidence"] == "B" and result["high"] is not None and result["low"] is not None:
-        half = (result["high"] - result["low"]) / 2.0
-        return (
-            f"about what its interval is wide on either side: {number(half)} ({measured(result['id']).unit})"
-        )
-    return "nothing was shown about what it would have found"
 
 
 def _reasons(part: Part) -> str:
@@ -218,8 +207,12 @@ def _numbers(result: Mapping[str, Any], confidence: float) -> Sequence[tuple[str
     pairs: list[tuple[str, str]] = []
     if result["estimate"] is not None:
         whole = result["low"] is not None and result["high"] is not None
-        reach = f"{span(result['low'], result['high'])} at {confidence:.0%} confidence" if whole else "none"
-        pairs.append(("Measured", f"{number(result['estimate'])} ({kind.unit}). {kind.plain}"))
+        reach = (
+            f"{span(result['low'], result['high'])} at {confidence:.0%} confidence"
+            if whole
+            else _NO_INTERVAL[kind.exact]
+        )
+        pairs.append(("Measured", f"{number(result['estimate'])}, {kind.unit}. {kind.plain}"))
         pairs.append(("Interval", reach))
     if finite(result["details"].get("epsilon_lower_bound")) is not None:
         bound = number(result["details"]["epsilon_lower_bound"])
@@ -229,7 +222,7 @@ def _numbers(result: Mapping[str, Any], confidence: float) -> Sequence[tuple[str
             ("Without the data", f"{number(result['control'])}: the same on people left out, or by guessing")
         )
     if result["threshold"] is not None:
-        pairs.append(("Limit", f"{number(result['threshold'])} ({kind.limit or kind.unit})"))
+        pairs.append(("Limit", f"{number(result['threshold'])}, {kind.limit or kind.unit}"))
     if result["p_value"] is not None:
         pairs.append(("p", f"{number(result['p_value'])}: how often chance alone would look like this"))
     return [*pairs, ("Sample", f"{result['n']:,} {kind.counted}")]

@@ -16,27 +16,36 @@ class Measured:
         plain: one sentence for people.
         limit: unit of the limit, where it is another than the estimate's.
         counted: what ``n`` counts.
+        exact: whether the estimate is no estimate, but a count or a recount.
     """
 
     unit: str
     plain: str
     limit: str = ""
     counted: str = "numbers"
+    exact: bool = False
 
 
 _EXCESS = "excess risk, share of attacks"
 _KNOWN = {
     "S1": Measured(
-        "rho (zCDP)", "What one fit spent, by another accountant; at most the limit.", "", "answers"
+        "rho (zCDP)",
+        "What one fit spent, by another accountant; at most the limit.",
+        "",
+        "answers",
+        exact=True,
     ),
     "S2": Measured(
-        "artefacts", "Things a run leaves behind that differ between neighbouring tables; none may."
+        "artefacts",
+        "Things a run leaves behind that differ between neighbouring tables; none may.",
+        exact=True,
     ),
     "S3": Measured(
         "share of the declared sensitivity",
         "How far one unit moved an answer; at most 1.",
         "",
         "answers on neighbours",
+        True,
     ),
     "S4": Measured(
         "drawn / declared standard deviation",
@@ -46,10 +55,12 @@ _KNOWN = {
     ),
     "S5": Measured("correlation", "How alike the noise of two runs was; 0 where it is drawn afresh."),
     "S6": Measured(
-        "values off the lattice", "Noisy counts that an exact sampler could not have drawn; none may."
+        "values off the lattice",
+        "Noisy counts that an exact sampler could not have drawn; none may.",
+        exact=True,
     ),
     "S7": Measured("corrected p-value", "How likely independent coins are to look like this or worse."),
-    "S8": Measured("share of the clip", "How far one unit moved a sum; at most 1."),
+    "S8": Measured("share of the clip", "How far one unit moved a sum; at most 1.", exact=True),
     "S9": Measured("rows", "Released rows equal to training rows, beyond what the model explains."),
     "G1": Measured(
         "epsilon, lower bound", "What an attacker who sees only releases showed.", "", "test fits"

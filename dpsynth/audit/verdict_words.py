@@ -53,7 +53,7 @@ _MEANING: dict[VerdictOutcome, str] = {
 _NEXT: dict[VerdictOutcome, str] = {
     "pass": """
 Two people may now decide on the release: a pass makes it eligible, it does not approve it.
-Compare the smallest leak that would have been found with the claim; if it is far above, ask for a larger plan.
+Compare the smallest leak that would have been found with the claim; if it is far above it, ask for more.
 """,
     "warn": """
 Read each reason, and find out what causes it.

@@ -37,6 +37,11 @@ class Promised:
     mu: float | None
     omega: int | None
 
+    @property
+    def at(self) -> str:
+        """Delta for people."""
+        return f"{self.delta:g}".replace("e-0", "e-")
+
 
 def promised(claim: Mapping[str, Any] | None) -> Promised | None:
     """The report's claim; None where the report has none."""

@@ -88,4 +88,6 @@ def _row(canvas: Canvas, result: Mapping[str, Any], y: float, place: Callable[[f
     for end in (left, right):
         canvas.line((end, y - 6), (end, y + 6), MARK, 1.5)
     canvas.dot((place(result["estimate"]), y))
-    canvas.text((place(result["estimate"]), y - 9), number(result["estimate"]), anchor="middle", value=True)
+    canvas.text(
+        (place(result["estimate"]), y - 9), number(result["estimate"]), anchor="middle", value=True, rim=True
+    )

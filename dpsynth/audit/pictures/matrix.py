@@ -31,10 +31,17 @@ def matrix(artefacts: Mapping[str, Any] | None) -> Figure:
     if not isinstance(found, Mapping) or not found:
         return missing(_TITLE, "no neighbouring tables were compared.")
     columns = list(dict.fromkeys(name for row in found.values() for name in row))
-    rows = tuple(
-        (name, *(str(row.get(column, "not compared")) for column in columns)) for name, row in found.items()
-    )
-    return Figure(_TITLE, _draw(found, columns), _CAPTION, ("Neighbour", *columns), rows)
+    rows = tuple(_said(name, row, columns) for name, row in found.items())
+    head = ("Neighbour", "The same", "Differs in", "Not compared")
+    return Figure(_TITLE, _draw(found, columns), _CAPTION, head, rows)
+
+
+def _said(name: str, row: Mapping[str, Any], columns: list[str]) -> tuple[str, ...]:
+    same = [column for column in columns if row.get(column) == "same"]
+    differs = [column for column in columns if row.get(column) == "differs"]
+    other = [column for column in columns if column not in same and column not in differs]
+    lists = ", ".join(differs) or "nothing", ", ".join(other) or "nothing"
+    return (name, f"{len(same)} of {len(columns)}", *lists)
 
 
 def _draw(found: Mapping[str, Mapping[str, Any]], columns: list[str]) -> str:

@@ -93,7 +93,7 @@ def _draw(mutants: Sequence[Mapping[str, Any]], correct: Sequence[Mapping[str, A
 
 
 def _row(canvas: Canvas, one: Mapping[str, Any], y: float) -> None:
-    canvas.text((14, y + 16), shorten(f"{one['id']} {one['name']}", 46, placeholder="…"), size=12)
+    canvas.text((14, y + 16), shorten(f"{one['id']} {one['name']}", 36, placeholder="…"), size=12)
     share = one["flagged"] / one["runs"] if one["runs"] else 0.0
     canvas.rect((_BAR, y + 5), (_SPAN, 14), PALE, LINE)
     canvas.rect((_BAR, y + 5), (_SPAN * share, 14), LIGHT)
@@ -101,5 +101,7 @@ def _row(canvas: Canvas, one: Mapping[str, Any], y: float) -> None:
     canvas.text((_BAR + _SPAN + 14, y + 16), said)
     canvas.text((590, y + 16), str(one["tier"]), color=GREY)
     if one["misses"] or not one["runs"]:
-        words = "MISSED" if one["runs"] else "not run"
-        canvas.text((_BAR + 6, y + 16), words, bold=True, size=12, color=STOP if one["runs"] else INK)
+        words = f"MISSED {one['misses']}" if one["runs"] else "not run"
+        canvas.text(
+            (_BAR - 8, y + 16), words, bold=True, size=12, color=STOP if one["runs"] else INK, anchor="end"
+        )

@@ -17,7 +17,8 @@ _CAPTION = (
     "In each panel dots on the dashed diagonal mean noise of the declared law: across what was declared, up "
     "what was drawn, in standard deviations. A flatter line is too little noise. Under each panel: the "
     "measured standard deviation divided by the declared one, with its interval; the bar beneath shows the "
-    "same, with a tick at 1. Blocks that lie furthest from 1 come first."
+    "same, with a tick at 1. Blocks that lie furthest from 1 come first; of many blocks some "
+    "miss 1 by chance, which the test corrects for and these intervals do not."
 )
 _ACROSS, _SIDE, _GAP, _PANEL = 4, 150, 14, 212
 _REACH = 3.2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,8 @@ _CAPTION = (
     "Across: share of people left out who are wrongly called members. Up: share of members who are rightly "
     "called members. The shaded region is what the claim allows; an attacker above it, with the whole box, "
     "refutes the claim. The box is the Clopper-Pearson interval of both rates at the chosen threshold. A "
-    "curve near the diagonal does not show that the mechanism is right."
+    "curve alone refutes nothing, its left end rests on few people; and a curve near the diagonal does not "
+    "show that the mechanism is right."
 )
 _LEAST = 1e-3
 _LEFT, _RIGHT, _UPPER, _LOWER = 70.0, 640.0, 24.0, 420.0
@@ -102,9 +104,10 @@ def _draw(attackers: Sequence[_Attacker], claim: Promised) -> str:
     canvas.curve([*edge, (_RIGHT, _LOWER), (_LEFT, _LOWER)], "none", fill=PALE)
     _axes(canvas, across, up)
     canvas.curve(edge, STOP, 2.5)
-    middle = edge[52]
-    canvas.text((middle[0] - 12, middle[1] - 12), "refutes the claim", color=STOP, anchor="end", bold=True)
-    canvas.text((_RIGHT - 20, _LOWER - 20), "allowed by the claim", color=GREY, anchor="end", bold=True)
+    canvas.text((_LEFT + 14, _UPPER + 24), "above the line: refutes the claim", color=STOP, bold=True)
+    canvas.text(
+        (_RIGHT - 14, _LOWER - 14), "shaded: allowed by the claim", color=GREY, anchor="end", bold=True
+    )
     canvas.line((_LEFT, _LOWER), (_RIGHT, _UPPER), LINE, 1, "3 4")
     for at, one in enumerate(attackers):
         color, dash = _STYLES[at]
@@ -115,9 +118,9 @@ def _draw(attackers: Sequence[_Attacker], claim: Promised) -> str:
             high, low = up(one.tpr["high"]), up(one.tpr["low"])
             canvas.rect((left, high), (right - left, low - high), "none", color, dash)
             canvas.dot((across(one.fpr["estimate"]), up(one.tpr["estimate"])), color)
-        y = _UPPER + 22 + 20 * at
-        canvas.line((_LEFT + 12, y - 4), (_LEFT + 46, y - 4), color, 2, dash)
-        canvas.text((_LEFT + 54, y), one.name)
+        y = _LOWER - 40 - 20 * at
+        canvas.line((_RIGHT - 240, y - 4), (_RIGHT - 206, y - 4), color, 2, dash)
+        canvas.text((_RIGHT - 198, y), shorten(one.name, 30, placeholder="…"))
     return canvas.svg()
 
 

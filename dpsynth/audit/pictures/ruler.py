@@ -59,7 +59,7 @@ def ruler(results: Sequence[Mapping[str, Any]], claim: Promised | None) -> Figur
 
 
 def _unit(claim: Promised) -> str:
-    return f"epsilon at delta {claim.delta:g}"
+    return f"epsilon at delta {claim.at}"
 
 
 def _measured(result: Mapping[str, Any], claim: Promised) -> _Measured | None:
@@ -106,7 +106,7 @@ def _draw(rows: Sequence[_Measured], claim: Promised) -> str:
     canvas.line((at, _TOP - 12), (at, bottom), STOP, 2, "6 4")
     canvas.diamond((at, _TOP + 8), STOP)
     canvas.text((14, _TOP + 12), "Claim", bold=True)
-    canvas.text((at + 12, _TOP + 12), number(claim.epsilon), bold=True, value=True)
+    canvas.text((at + 12, _TOP + 12), number(claim.epsilon), bold=True, value=True, rim=True)
     _legend(canvas)
     for index, row in enumerate(rows):
         _row(canvas, row, _TOP + _ROW * (index + 1) + 14, place)
@@ -121,8 +121,6 @@ def _legend(canvas: Canvas) -> None:
     canvas.text((162, 24), "estimate with interval", color=GREY)
     canvas.corner((322, 20), INK, filled=False)
     canvas.text((334, 24), "smallest loss that would be found", color=GREY)
-    canvas.diamond((562, 20), STOP)
-    canvas.text((575, 24), "claim", color=GREY)
 
 
 def _row(canvas: Canvas, row: _Measured, y: float, place: Any) -> None:
@@ -130,12 +128,14 @@ def _row(canvas: Canvas, row: _Measured, y: float, place: Any) -> None:
     if row.bound is not None:
         x = place(row.bound)
         canvas.curve([(x + 6, y - 8), (x, y - 8), (x, y + 8), (x + 6, y + 8)], MARK, 2.5)
-        canvas.text((x + 10, y + 5), number(row.bound), value=True)
+        canvas.text((x + 10, y + 5), number(row.bound), value=True, rim=True)
     if row.estimate is not None:
         if row.low is not None and row.high is not None:
             canvas.line((place(row.low), y), (place(row.high), y), LIGHT, 5)
         canvas.dot((place(row.estimate), y))
-        canvas.text((place(row.estimate), y + 20), number(row.estimate), anchor="middle", value=True)
+        canvas.text(
+            (place(row.estimate), y + 20), number(row.estimate), anchor="middle", value=True, rim=True
+        )
     if row.detectable is not None:
         canvas.corner((place(row.detectable), y - 9), INK, filled=False)
-        canvas.text((place(row.detectable) + 10, y - 8), number(row.detectable), value=True)
+        canvas.text((place(row.detectable) + 10, y - 8), number(row.detectable), value=True, rim=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from dpsynth.audit.pictures.claimed import epsilon_of
+from dpsynth.audit.pictures.claimed import Promised, epsilon_of
 from dpsynth.audit.pictures.figure import Figure, missing, number
 from dpsynth.audit.pictures.svg import GREY, LINE, MARK, STOP, Canvas, linear, ticks
 
@@ -20,21 +20,21 @@ _CAPTION = (
 _LEFT, _RIGHT, _UPPER, _LOWER = 60.0, 600.0, 40.0, 270.0
 
 
-def timeline(releases: Sequence[Mapping[str, Any]] | None, delta: float | None) -> Figure:
+def timeline(releases: Sequence[Mapping[str, Any]] | None, claim: Promised | None) -> Figure:
     """Draw the releases and their running sum.
 
     Args:
         releases: each with ``released`` (ISO time), ``epsilon`` and ``rho`` (zCDP, not nano).
-        delta: where the sum is read off.
+        claim: its delta is where the sum is read off.
     """
-    if not releases or delta is None:
+    if not releases or claim is None:
         return missing(_TITLE, "no list of releases was given to this report.")
     ordered = sorted(releases, key=lambda one: _time(one["released"]))
     total, sums = 0.0, []
     for one in ordered:
         total += float(one["rho"])
-        sums.append((total, epsilon_of(total, delta)))
-    unit = f"epsilon at delta {delta:g}"
+        sums.append((total, epsilon_of(total, claim.delta)))
+    unit = f"epsilon at delta {claim.at}"
     rows = [
         (_day(one), *(number(float(value)) for value in (one["epsilon"], one["rho"], rho, epsilon)), unit)
         for one, (rho, epsilon) in zip(ordered, sums, strict=True)
