@@ -46,7 +46,8 @@ code { font-size: .8125rem; }
 @media print { body { padding: 0; max-width: none; font-size: 10.5pt; }
   .wide { overflow: visible; } .wide svg { min-width: 0; }
   table { font-size: 8pt; } }
-@media (max-width: 480px) { dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: .5em; } }
+@media (max-width: 480px) { .mark span { font-size: .85rem; }
+  dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: .5em; } }
 """
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 

@@ -32,12 +32,14 @@ def would_find(result: Mapping[str, Any]) -> str:
     low, high = finite(result["low"]), finite(result["high"])
     if low is None or high is None:
         return _UNKNOWN
-    return f"about half the width of its interval, {number((high - low) / 2.0)} {measured(result['id']).unit}"
+    return (
+        f"about {number((high - low) / 2.0)}, half the width of its interval ({measured(result['id']).unit})"
+    )
 
 
 def reach_of_attacks(results: Sequence[Mapping[str, Any]]) -> str:
     """All of it in one sentence without a full stop, for the head of a class B page."""
-    said = [f"{result['id']}: {would_find(result)}" for result in results]
+    said = [f"{result['id']}: {would_find(result)}" for result in results if result["id"] != "R7"]
     if not said:
         return "nothing was shown about what would have been found"
     return f"of each attack, what it would have shown: {'; '.join(said)}"

@@ -18,7 +18,7 @@ class Figure:
         title: what it shows.
         svg: the picture, or "" where there was nothing to draw.
         caption: how to read it, and what it does not say.
-        head, rows: the table under it; every number in the picture stands there.
+        head, rows: the table under it, its columns named apart; every number in the picture stands there.
         absent: why there is no picture; "" where there is one.
     """
 

@@ -50,7 +50,14 @@ def roc(results: Sequence[Mapping[str, Any]], claim: Promised | None) -> Figure:
     attackers = [one for one in map(_attacker, results) if one is not None][: len(_STYLES)]
     if not attackers:
         return missing(_TITLE, "no attack of this page has a curve or rates at a threshold.")
-    head = ("Attack", "False-positive rate", "Interval", "True-positive rate", "Interval", "Allowed at most")
+    head = (
+        "Attack",
+        "False positives",
+        "Their interval",
+        "True positives",
+        "Interval of those",
+        "Allowed at most",
+    )
     return Figure(_TITLE, _draw(attackers, claim), _CAPTION, head, tuple(_said(attackers, claim)))
 
 

@@ -37,19 +37,23 @@ def waterfall(
     Args:
         ledger: the result of S1; ``details["cost_by_step"]`` is a list of step, times, rho and answered.
         claim: what is promised.
-        failed: attempts of the release itself that ended after the charge: step, times and rho.
+        failed: earlier attempts that ended after the charge, each with step, times and rho.
     """
     found = [] if ledger is None else [_step(step) for step in listed(ledger["details"].get("cost_by_step"))]
     steps = [step for step in found if step is not None]
-    steps += [_Step(one["step"], int(one.get("times", 1)), float(one["rho"]), True) for one in failed]
+    lost = [_Step(one["step"], int(one["times"]), float(one["rho"]), True) for one in failed]
     if not steps or claim is None:
         return missing(_TITLE, "the ledger's answers were not recounted step by step.")
-    rows = [(s.name, str(s.times), number(s.rho), "no" if s.lost else "yes") for s in steps]
-    rows.append(("Together", "", number(sum(s.rho for s in steps)), ""))
-    rows.append(("Claimed and paid for", "", number(claim.rho), ""))
-    return Figure(
-        _TITLE, _draw(steps, claim), _CAPTION, ("Step", "Times", "rho (zCDP)", "Answered"), (*rows,)
-    )
+    groups = [(steps, "This fit"), *([(lost, "With failed attempts")] if lost else [])]
+    rows: list[tuple[str, ...]] = []
+    total = 0.0
+    for group, name in groups:
+        rows += [(s.name, str(s.times), number(s.rho), "no" if s.lost else "yes") for s in group]
+        total += sum(step.rho for step in group)
+        rows.append((name, "", number(total), ""))
+    rows.append(("Claimed and paid for this release", "", number(claim.rho), ""))
+    head = ("Step", "Times", "rho (zCDP)", "Answered")
+    return Figure(_TITLE, _draw(groups, claim), _CAPTION, head, tuple(rows))
 
 
 def _step(step: Mapping[str, Any]) -> _Step | None:
@@ -59,9 +63,9 @@ def _step(step: Mapping[str, Any]) -> _Step | None:
     return _Step(str(step["step"]), int(step["times"]), rho, not step.get("answered", True))
 
 
-def _draw(steps: Sequence[_Step], claim: Promised) -> str:
-    total = sum(step.rho for step in steps)
-    height = _TOP + _ROW * (len(steps) + 1) + 50
+def _draw(groups: Sequence[tuple[Sequence[_Step], str]], claim: Promised) -> str:
+    total = sum(step.rho for steps, _ in groups for step in steps)
+    height = _TOP + _ROW * sum(len(steps) + 1 for steps, _ in groups) + 50
     canvas = Canvas(_WIDTH, height, f"{_TITLE}: {number(total)} of {number(claim.rho)} rho.")
     most = 1.14 * max(total, claim.rho)
     place, bottom = linear(0.0, most, _LEFT, _WIDTH - 20), height - 42
@@ -69,18 +73,18 @@ def _draw(steps: Sequence[_Step], claim: Promised) -> str:
         canvas.line((place(tick), _TOP - 8), (place(tick), bottom), "#dde3e8")
         canvas.text((place(tick), bottom + 16), number(tick), anchor="middle", color=GREY)
     canvas.text((_WIDTH - 20, bottom + 33), "rho (zCDP)", anchor="end", color=GREY)
-    canvas.line((place(claim.rho), _TOP - 8), (place(claim.rho), bottom), STOP, 2, "6 4")
-    canvas.text(
-        (place(claim.rho), _TOP - 14), f"claimed {number(claim.rho)}", anchor="middle", color=STOP, bold=True
-    )
-    at = 0.0
-    for index, step in enumerate(steps):
-        _bar(canvas, step, (place(at), place(at + step.rho)), _TOP + _ROW * index)
-        at += step.rho
-    y = _TOP + _ROW * len(steps)
-    canvas.line((14, y), (_WIDTH - 20, y), LINE)
-    canvas.text((14, y + 21), "Together", bold=True)
-    canvas.text((place(at) - 6, y + 21), number(total), anchor="end", bold=True, value=True)
+    edge = place(claim.rho)
+    canvas.line((edge, _TOP - 8), (edge, bottom), STOP, 2, "6 4")
+    canvas.text((edge, _TOP - 14), f"claimed {number(claim.rho)}", anchor="middle", color=STOP, bold=True)
+    at, y = 0.0, float(_TOP)
+    for steps, name in groups:
+        for step in steps:
+            _bar(canvas, step, (place(at), place(at + step.rho)), y)
+            at, y = at + step.rho, y + _ROW
+        canvas.line((14, y), (_WIDTH - 20, y), LINE)
+        canvas.text((14, y + 21), name, bold=True)
+        canvas.text((place(at) - 6, y + 21), number(at), anchor="end", bold=True, value=True, rim=True)
+        y += _ROW
     return canvas.svg()
 
 
