@@ -52,7 +52,7 @@ def figures(part: Part, beside: Beside = NOTHING) -> dict[str, Figure]:
         distances.
     """
     claim = promised(part.claim)
-    both = {"ruler": ruler(part.results, claim), "roc": roc(part.results, claim)}
+    both = {"ruler": ruler(part.results, claim), "roc": roc(part.results, claim, part.plan["confidence"])}
     if part.evidence == "B":
         limits = part.plan["excess_warn"], part.plan["excess_stop"]
         apart = distances(of_id(part.results, "R7"))

@@ -45,6 +45,7 @@ _RESULTS = {
     "warn": "Warning",
     "inconclusive": "Inconclusive, not a pass",
     "not_tested": "Not tested, not a pass",
+    "shown": "Shown, not judged",
     "fail": "Fail",
 }
 _NO_INTERVAL = {True: "none: it is exact", False: "none was computed"}

@@ -55,7 +55,12 @@ S4 = found(
     },
 )
 S2 = found(
-    "S2", details={"matrix": {"NaN": {"warnings": "differs", "codes": "same"}, "rare": {"codes": "same"}}}
+    "S2",
+    details={
+        "neighbours": ["NaN", "rare"],
+        "artefacts": ["warnings", "codes"],
+        "matrix": [["differs", "same"], ["varies", "same"]],
+    },
 )
 R1 = found(
     "R1",
@@ -71,7 +76,16 @@ RISKS = [
     found(name, "B", estimate=at, low=at - 0.03, high=at + 0.03, control=0.2)
     for name, at in (("R3", -0.0117), ("R4", 0.0213), ("L1", 0.0829))
 ]
-R7 = found("R7", "B", details={"train": [0.0, 1.25, 7.5], "holdout": [0.0, 1.5, 7.75], "ties": 0.41})
+R7 = found(
+    "R7",
+    "B",
+    details={
+        "members": {"quantiles": [0.05, 0.5, 0.95], "dcr": [0.0, 1.25, 7.5]},
+        "controls": {"quantiles": [0.05, 0.5, 0.95], "dcr": [0.0, 1.5, 7.75]},
+        "share_tied": 0.41,
+    },
+)
+G2 = found("G2", estimate=0.31, details={"alarms": [9, 100], "misses": [80, 100], "epsilon_equivalent": 0.31})
 MUTANTS = {
     "mutants": [
         {
@@ -92,8 +106,8 @@ RELEASES = [
     {"released": "2026-03-01T00:00:00+00:00", "epsilon": "0.5", "rho": "0.0072"},
 ]
 DRAWN = {
-    "ruler": lambda: ruler([S4, R1], CLAIM),
-    "roc": lambda: roc([R1], CLAIM),
+    "ruler": lambda: ruler([S4, R1, G2], CLAIM),
+    "roc": lambda: roc([R1, G2], CLAIM, 0.95),
     "waterfall": lambda: waterfall(S1, CLAIM, [{"step": "failed", "times": 2, "rho": 0.0481}]),
     "qq": lambda: qq(S4),
     "matrix": lambda: matrix(S2),
@@ -105,8 +119,8 @@ DRAWN = {
 EMPTY = {
     "ruler, nothing measured": lambda: ruler([S1], CLAIM),
     "ruler, no claim": lambda: ruler([S4], None),
-    "roc, no curve": lambda: roc([S4], CLAIM),
-    "roc, half a box": lambda: roc([found("R1", "B", details={**RATES, "tpr_at_low_fpr": {}})], CLAIM),
+    "roc, no curve": lambda: roc([S4], CLAIM, 0.95),
+    "roc, half a box": lambda: roc([found("R1", "B", details={**RATES, "tpr_at_low_fpr": {}})], CLAIM, 0.95),
     "waterfall, no result": lambda: waterfall(None, CLAIM),
     "waterfall, an older result": lambda: waterfall(found("S1"), CLAIM),
     "qq, no blocks": lambda: qq(found("S4")),
@@ -115,9 +129,11 @@ EMPTY = {
     "forest, no interval": lambda: forest([found("R3", "B")], 0.05, 0.09),
     "mutants, no record": lambda: scoreboard(None),
     "timeline, no releases": lambda: timeline([], CLAIM),
-    "distances, one side": lambda: distances(found("R7", "B", details={"train": [1.0, 2.0]})),
+    "distances, one side": lambda: distances(found("R7", "B", details={"members": R7["details"]["members"]})),
     "distances, not numbers": lambda: distances(
-        found("R7", "B", details={"train": [None, None], "holdout": [None, None]})
+        found(
+            "R7", "B", details={side: {"quantiles": [0.5], "dcr": [None]} for side in ("members", "controls")}
+        )
     ),
 }
 
@@ -163,8 +179,19 @@ def test_where_there_is_nothing_to_draw_words_say_so(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "numbers"),
     [
-        ("ruler", ["1", "1.012", "0.1731"]),
-        ("roc", ["0.011", "0.004 to 0.023", "0.015", "0.008 to 0.031"]),
+        ("ruler", ["1", "1.012", "0.1731", "0.31"]),
+        (
+            "roc",
+            [
+                "0.011",
+                "0.004 to 0.023",
+                "0.015",
+                "0.008 to 0.031",
+                "0.09",
+                "0.2",
+                "0.04198 to 0.164",
+            ],
+        ),
         ("waterfall", ["0.0101", "0.0002", "0.0103", "0.0481", "0.0584", "0.02436"]),
         ("qq", ["0.9871", "0.8012 to 1.287", "36"]),
         ("forest", ["-0.0117", "-0.0417 to 0.0183", "0.0829", "0.05", "0.09"]),
@@ -191,7 +218,7 @@ def test_a_fault_that_was_missed_is_told_in_words() -> None:
 def test_a_difference_is_told_by_shape_and_in_words() -> None:
     rows = dict(zip(("NaN", "rare"), matrix(S2).rows, strict=True))
     assert rows["NaN"] == ("NaN", "1 of 2", "warnings", "nothing")
-    assert rows["rare"] == ("rare", "1 of 2", "nothing", "warnings")
+    assert rows["rare"] == ("rare", "1 of 2", "nothing", "warnings (varies)")
     root = ElementTree.fromstring(matrix(S2).svg)
     assert len([node for node in root.iter() if node.tag.endswith("circle")]) == 2
     assert len([node for node in root.iter() if node.tag.endswith("rect")]) == 2  # the ground and one cross

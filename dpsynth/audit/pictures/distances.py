@@ -17,57 +17,45 @@ _CAPTION = (
     "verdict rests on it."
 )
 _LEFT, _RIGHT, _UPPER, _LOWER = 60.0, 650.0, 56.0, 280.0
-_STYLES = (("train", "#6b7785", ""), ("holdout", "#6b7785", "7 5"))
-_WORDS = {"train": "people in the fit", "holdout": "people left out"}
+_STYLES = (("members", "#6b7785", ""), ("controls", "#6b7785", "7 5"))
+_WORDS = {"members": "people in the fit", "controls": "people left out"}
 
 
 def distances(result: Mapping[str, Any] | None) -> Figure:
     """Draw two empirical distribution functions.
 
     Args:
-        result: the result of R7; ``details["train"]`` and ``details["holdout"]`` are quantiles of distances
-            at evenly spaced probabilities from 0 to 1, ``details["ties"]`` the share of ties.
+        result: the result of R7; ``details["members"]`` and ``details["controls"]`` have ``quantiles``
+            (shares in 0..1) and ``dcr``, the distance at each; ``details["share_tied"]`` is the share of
+            released rows that are as near to both.
     """
     details = {} if result is None else result["details"]
-    curves = {name: _numbers(details.get(name)) for name, _, _ in _STYLES}
-    if any(len(values) < 2 for values in curves.values()):
+    curves = {name: _curve(details.get(name)) for name, _, _ in _STYLES}
+    if any(len(points) < 2 for points in curves.values()):
         return missing(_TITLE, "distances were not computed, or there was nothing to compare.")
-    head = ("Share of released rows", "Closest row in the fit", "Closest row left out", "Unit")
-    longest = min(len(values) for values in curves.values())
+    head = ("Released rows", *(f"Nearest of {_WORDS[name]}" for name, _, _ in _STYLES), "Unit")
+    shares = sorted({share for points in curves.values() for share, _ in points})
+    found = {name: dict(points) for name, points in curves.items()}
     rows = [
-        (
-            f"{at / (longest - 1):.0%}",
-            *(number(_at(curves[n], at, longest)) for n, _, _ in _STYLES),
-            "distance",
-        )
-        for at in _eleven(longest)
+        (f"{share:.0%}", *(number(found[name].get(share)) for name in found), "distance at most")
+        for share in shares
     ]
-    rows.append(("Ties", *(_ties(details.get("ties")),) * 2, "share of rows"))
+    tied = number(details.get("share_tied"))
+    rows.append(("As near to both", tied, tied, "share of released rows"))
     return Figure(_TITLE, _draw(curves), _CAPTION, head, tuple(rows))
 
 
-def _numbers(value: Any) -> list[float]:
-    return [found for found in map(finite, listed(value)) if found is not None]
+def _curve(value: Any) -> list[tuple[float, float]]:
+    """Points (share, distance)."""
+    if not isinstance(value, Mapping):
+        return []
+    pairs = zip(listed(value.get("quantiles")), listed(value.get("dcr")), strict=False)
+    return [(float(p), float(d)) for p, d in pairs if finite(p) is not None and finite(d) is not None]
 
 
-def _ties(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return ", ".join(f"{name} {number(share)}" for name, share in value.items()) or "none"
-    return number(value)
-
-
-def _eleven(longest: int) -> list[int]:
-    many = min(11, longest)
-    return [round(at * (longest - 1) / (many - 1)) for at in range(many)]
-
-
-def _at(values: Sequence[float], place: int, longest: int) -> float:
-    return values[round(place * (len(values) - 1) / (longest - 1))]
-
-
-def _draw(curves: Mapping[str, Sequence[float]]) -> str:
+def _draw(curves: Mapping[str, Sequence[tuple[float, float]]]) -> str:
     canvas = Canvas(680, 330, _TITLE)
-    most = max(max(values) for values in curves.values()) or 1.0
+    most = max(distance for points in curves.values() for _, distance in points) or 1.0
     across, up = linear(0.0, most, _LEFT, _RIGHT), linear(0.0, 1.0, _LOWER, _UPPER)
     for tick in ticks(0.0, most):
         canvas.line((across(tick), _UPPER), (across(tick), _LOWER), "#eceff2")
@@ -78,8 +66,7 @@ def _draw(curves: Mapping[str, Sequence[float]]) -> str:
     canvas.text((_RIGHT, _LOWER + 36), "distance to the closest row", anchor="end", color=GREY)
     canvas.text((_LEFT, 20), "NOT A PRIVACY TEST", bold=True, color=GREY)
     for at, (name, color, dash) in enumerate(_STYLES):
-        values = curves[name]
-        steps = [(across(v), up(i / (len(values) - 1))) for i, v in enumerate(values)]
+        steps = [(across(distance), up(share)) for share, distance in curves[name]]
         canvas.curve(steps, color, 2, dash)
         x = 250 + 190 * at
         canvas.line((x, 16), (x + 34, 16), color, 2, dash)

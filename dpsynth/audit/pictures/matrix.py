@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from textwrap import shorten
 from typing import Any
 
-from dpsynth.audit.pictures.figure import Figure, missing
+from dpsynth.audit.pictures.figure import Figure, listed, missing
 from dpsynth.audit.pictures.svg import INK, LINE, MARK, PALE, STOP, Canvas
 
 __all__ = ["matrix"]
@@ -15,7 +15,7 @@ _TITLE = "Neighbouring tables against everything that a run leaves behind"
 _CAPTION = (
     "One row for each change of one unit's rows, one column for each thing that a run leaves behind, with "
     "the same noisy answers given to all. A ring: the same. A filled square with a cross: it differs, so it "
-    "shows something of the rows that no mechanism protects. A dash: not compared."
+    "shows something of the rows that no mechanism protects. A dash: not compared; the table says why."
 )
 _WIDTH, _LEFT, _TOP, _ROW = 680, 220, 120, 26
 
@@ -24,27 +24,29 @@ def matrix(artefacts: Mapping[str, Any] | None) -> Figure:
     """Draw S2's table.
 
     Args:
-        artefacts: the result of S2; ``details["matrix"]`` maps neighbour to artefact to ``same`` or
-            ``differs``.
+        artefacts: the result of S2; ``details["matrix"]`` has a row for each of ``neighbours`` and in it a
+            word for each of ``artefacts``: ``same``, ``differs``, or why the two could not be compared.
     """
-    found = None if artefacts is None else artefacts["details"].get("matrix")
-    if not isinstance(found, Mapping) or not found:
+    details = {} if artefacts is None else artefacts["details"]
+    names, columns = listed(details.get("neighbours")), [str(one) for one in listed(details.get("artefacts"))]
+    words = [[str(word) for word in listed(row)] for row in listed(details.get("matrix"))]
+    if not words or len(words) != len(names) or any(len(row) != len(columns) for row in words):
         return missing(_TITLE, "no neighbouring tables were compared.")
-    columns = list(dict.fromkeys(name for row in found.values() for name in row))
-    rows = tuple(_said(name, row, columns) for name, row in found.items())
+    found = {str(name): dict(zip(columns, row, strict=True)) for name, row in zip(names, words, strict=True)}
+    rows = tuple(_said(name, row) for name, row in found.items())
     head = ("Neighbour", "The same", "Differs in", "Not compared")
     return Figure(_TITLE, _draw(found, columns), _CAPTION, head, rows)
 
 
-def _said(name: str, row: Mapping[str, Any], columns: list[str]) -> tuple[str, ...]:
-    same = [column for column in columns if row.get(column) == "same"]
-    differs = [column for column in columns if row.get(column) == "differs"]
-    other = [column for column in columns if column not in same and column not in differs]
+def _said(name: str, row: Mapping[str, str]) -> tuple[str, ...]:
+    same = sum(word == "same" for word in row.values())
+    differs = [column for column, word in row.items() if word == "differs"]
+    other = [f"{column} ({word})" for column, word in row.items() if word not in ("same", "differs")]
     lists = ", ".join(differs) or "nothing", ", ".join(other) or "nothing"
-    return (name, f"{len(same)} of {len(columns)}", *lists)
+    return (name, f"{same} of {len(row)}", *lists)
 
 
-def _draw(found: Mapping[str, Mapping[str, Any]], columns: list[str]) -> str:
+def _draw(found: Mapping[str, Mapping[str, str]], columns: list[str]) -> str:
     differing = sum(word == "differs" for row in found.values() for word in row.values())
     height = _TOP + _ROW * len(found) + 14
     canvas = Canvas(_WIDTH, height, f"{_TITLE}: {differing} of {len(found) * len(columns)} differ.")
@@ -57,11 +59,11 @@ def _draw(found: Mapping[str, Mapping[str, Any]], columns: list[str]) -> str:
         canvas.line((14, y + _ROW / 2), (_LEFT + step * len(columns), y + _ROW / 2), PALE)
         canvas.text((14, y + 4), shorten(name, 32, placeholder="…"))
         for place, column in enumerate(columns):
-            _cell(canvas, (_LEFT + step * (place + 0.5), y), row.get(column))
+            _cell(canvas, (_LEFT + step * (place + 0.5), y), row[column])
     return canvas.svg()
 
 
-def _cell(canvas: Canvas, at: tuple[float, float], word: Any) -> None:
+def _cell(canvas: Canvas, at: tuple[float, float], word: str) -> None:
     x, y = at
     if word == "same":
         canvas.ring(at, MARK)

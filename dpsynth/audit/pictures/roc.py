@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from dpsynth.attacks.intervals import clopper_pearson
 from dpsynth.audit.pictures.claimed import Promised, allowed_tpr
 from dpsynth.audit.pictures.figure import Figure, finite, listed, missing, number, span
 from dpsynth.audit.pictures.svg import GREY, INK, LINE, MARK, PALE, STOP, WARN, Canvas, log
@@ -36,18 +37,21 @@ class _Attacker:
     tpr: Mapping[str, Any] | None
 
 
-def roc(results: Sequence[Mapping[str, Any]], claim: Promised | None) -> Figure:
+def roc(results: Sequence[Mapping[str, Any]], claim: Promised | None, confidence: float) -> Figure:
     """Draw every result that has a curve or a box.
 
     Args:
-        results: results of one evidence class; ``details["roc"]`` is a list of [fpr, tpr], the rates at
-            the chosen threshold are in ``details["fpr"]`` and ``details["tpr_at_low_fpr"]`` (or ``"tpr"``),
-            each with estimate, low and high.
+        results: results of one evidence class. ``details["roc"]`` is a list of [fpr, tpr]. The rates at the
+            chosen threshold are in ``fpr`` and ``tpr_at_low_fpr``, each with estimate, low and high; or, of
+            a game, in ``alarms`` and ``misses``, each [how many, of how many].
         claim: what is promised.
+        confidence: of a game's box.
     """
     if claim is None:
         return missing(_TITLE, "the report states no claim to measure against.")
-    attackers = [one for one in map(_attacker, results) if one is not None][: len(_STYLES)]
+    attackers = [one for one in (_attacker(r, confidence) for r in results) if one is not None][
+        : len(_STYLES)
+    ]
     if not attackers:
         return missing(_TITLE, "no attack of this page has a curve or rates at a threshold.")
     head = (
@@ -61,16 +65,30 @@ def roc(results: Sequence[Mapping[str, Any]], claim: Promised | None) -> Figure:
     return Figure(_TITLE, _draw(attackers, claim), _CAPTION, head, tuple(_said(attackers, claim)))
 
 
-def _attacker(result: Mapping[str, Any]) -> _Attacker | None:
+def _attacker(result: Mapping[str, Any], confidence: float) -> _Attacker | None:
     details = result["details"]
     points = tuple(
         (float(pair[0]), float(pair[1])) for pair in listed(details.get("roc")) if None not in pair
     )
-    fpr = _rates(details.get("fpr"))
-    tpr = _rates(details.get("tpr_at_low_fpr", details.get("tpr")))
+    fpr, tpr = _rates(details.get("fpr")), _rates(details.get("tpr_at_low_fpr"))
+    if fpr is None:
+        fpr, tpr = (
+            _counted(details.get("alarms"), confidence),
+            _counted(details.get("misses"), confidence, True),
+        )
     if not points and (fpr is None or tpr is None):
         return None
     return _Attacker(f"{result['id']} {result['name']}", points, fpr, tpr)
+
+
+def _counted(value: Any, confidence: float, rest: bool = False) -> Mapping[str, Any] | None:
+    """A rate from [how many, of how many]; with ``rest`` the share of the others."""
+    pair = [int(one) for one in map(finite, listed(value)) if one is not None]
+    if len(pair) != 2 or pair[1] < 1:
+        return None
+    hits, trials = pair
+    found = clopper_pearson(trials - hits if rest else hits, trials, confidence)
+    return {"estimate": found.estimate, "low": found.low, "high": found.high}
 
 
 def _rates(value: Any) -> Mapping[str, Any] | None:

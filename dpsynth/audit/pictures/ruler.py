@@ -66,7 +66,8 @@ def _measured(result: Mapping[str, Any], claim: Promised) -> _Measured | None:
     name, details = f"{result['id']} {result['name']}", result["details"]
     if result["id"] == "S4":
         return _from_noise(name, result, claim)
-    bounds = [details.get("epsilon_lower_bound")]
+    bounds = [details.get("epsilon_lower_bound"), details.get("epsilon_equivalent")]
+    bounds += [result["estimate"]] if result["id"] == "G4" else []
     bounds += [game.get("epsilon_lower_bound") for game in _games(details)]
     found = [bound for bound in map(finite, bounds) if bound is not None]
     seen = finite(details.get("detectable_epsilon"))
