@@ -11,7 +11,7 @@ from scipy import stats
 
 from dpsynth.attacks.intervals import Interval, clopper_pearson, normal_quantile
 
-__all__ = ["LowFalsePositive", "auc_delong", "tpr_at_fpr"]
+__all__ = ["LowFalsePositive", "auc_delong", "roc_points", "tpr_at_fpr"]
 
 
 def auc_delong(members: NDArray[np.float64], controls: NDArray[np.float64], confidence: float) -> Interval:
@@ -32,6 +32,21 @@ def auc_delong(members: NDArray[np.float64], controls: NDArray[np.float64], conf
     spread = math.sqrt(float(above.var(ddof=1)) / m + float(below.var(ddof=1)) / n)
     half = normal_quantile(confidence) * spread
     return Interval(auc, max(0.0, auc - half), min(1.0, auc + half))
+
+
+def roc_points(
+    members: NDArray[np.float64], controls: NDArray[np.float64], most: int = 60
+) -> list[list[float]]:
+    """At most ``most`` pairs [false-positive rate, true-positive rate], for a picture: no interval, no bound.
+
+    Thresholds are quantiles of the controls, closer together towards few false alarms; both rates count
+    scores at or above the threshold.
+    """
+    rates = np.geomspace(1.0 / max(len(controls), 2), 1.0, most)
+    thresholds = np.unique(np.quantile(controls, 1.0 - rates, method="higher"))
+    return [
+        [float((controls >= at).mean()), float((members >= at).mean())] for at in thresholds[::-1].tolist()
+    ]
 
 
 @dataclass(frozen=True)

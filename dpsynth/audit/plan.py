@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from dpsynth.audit.plan_games import GamesSection
 from dpsynth.audit.plan_release import ReleaseSection
 from dpsynth.audit.plan_structural import StructuralSection
+from dpsynth.audit.plan_threat import ThreatModel
 from dpsynth.audit.plan_types import Count, Share
 from dpsynth.core.canonical import digest
 from dpsynth.core.errors import BadInput
@@ -39,7 +40,8 @@ class AuditPlan(BaseModel):
     Attributes:
         tests: tests that must have a result; a missing one counts as inconclusive.
         training_tests: tests that must have a result besides where the synthesizer trains by DP-SGD.
-        threat_model: the attacker, in words.
+        threat_model: the attacker: what they want and what they know.
+        stop_rule: when fits end; fixed beforehand, so that nobody stops at a result that suits.
         confidence: of every two-sided interval.
         alpha: total error of the one-run bound.
         family_alpha: Holm level over the tests that are decided by a p-value.
@@ -62,7 +64,8 @@ class AuditPlan(BaseModel):
 
     name: str
     version: str
-    threat_model: str = Field(min_length=1)
+    threat_model: ThreatModel
+    stop_rule: str = Field(min_length=1)
     tests: tuple[TestId, ...] = Field(min_length=1)
     training_tests: tuple[TrainingTestId, ...]
     confidence: Share

@@ -11,7 +11,7 @@ from dpsynth.attacks.cells import small_pairs
 from dpsynth.attacks.intervals import Interval
 from dpsynth.attacks.marginal_ratio import marginal_ratio_scores, mean_by_unit
 from dpsynth.attacks.one_run import coin_guesses, epsilon_lower_bound, one_run_p_value, smallest_flagging
-from dpsynth.attacks.roc import auc_delong, tpr_at_fpr
+from dpsynth.attacks.roc import auc_delong, roc_points, tpr_at_fpr
 from dpsynth.audit.evidence import ReleaseEvidence
 from dpsynth.audit.plan import AuditPlan
 from dpsynth.audit.result import CheckResult, Outcome
@@ -123,6 +123,7 @@ def _details(
         "controls": len(controls),
         "tpr_at_low_fpr": _interval(few.tpr),
         "fpr": _interval(few.fpr),
+        "roc": roc_points(members, controls),
     }
 
 

@@ -7,11 +7,11 @@ statement of type test-result, built from class A evidence alone.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from dpsynth.audit.plan import AuditPlan, plan_sha256
-from dpsynth.audit.result import CheckResult
+from dpsynth.audit.result import CheckResult, Claim
 from dpsynth.audit.verdict import Verdict
 from dpsynth.core.canonical import digest
 
@@ -38,6 +38,7 @@ class AuditReport:
         results: results of both classes.
         verdict: what they amount to.
         nonce: random hex; it keeps the report's digest from confirming guesses of class B numbers.
+        claim: what the release promises; public.
     """
 
     plan: AuditPlan
@@ -45,6 +46,7 @@ class AuditReport:
     results: tuple[CheckResult, ...]
     verdict: Verdict
     nonce: str
+    claim: Claim | None = None
 
     def __repr__(self) -> str:
         return "<AuditReport: contents withheld>"
@@ -53,13 +55,20 @@ class AuditReport:
         """Results of one evidence class, A or B."""
         return tuple(result for result in self.results if result.evidence == evidence)
 
-    def as_json(self) -> dict[str, Any]:
-        """The full report. Review room only."""
+    def mechanism_json(self) -> dict[str, Any]:
+        """Class A results and public facts: no result, outcome or verdict that people's rows entered."""
         return {
             "plan": self.plan.model_dump(mode="json", exclude_none=True),
             "plan_sha256": plan_sha256(self.plan),
             "subject": dict(self.subject),
+            "claim": None if self.claim is None else asdict(self.claim),
             "class_a": [result.as_json() for result in self.of_class("A")],
+        }
+
+    def as_json(self) -> dict[str, Any]:
+        """The full report. Review room only."""
+        return {
+            **self.mechanism_json(),
             "class_b": [result.as_json() for result in self.of_class("B")],
             "verdict": self.verdict.as_json(),
             "nonce": self.nonce,

@@ -127,4 +127,4 @@ def run_audit(
         structural = untested(plan, entrusted)
     results = (*structural, *release_results)
     verdict = judge(results, plan, trained)
-    return AuditReport(plan, dict(subject), results, verdict, rng.bytes(16).hex())
+    return AuditReport(plan, dict(subject), results, verdict, rng.bytes(16).hex(), pipeline.claim)

@@ -11,6 +11,7 @@ from dpsynth.accounting.events import DiscreteGaussian, Event, NoisyMax, Sampled
 from dpsynth.accounting.recount import recount_epsilon, recount_rho
 from dpsynth.audit.door import Recorded, RecordedTraining, SurrogateRun
 from dpsynth.audit.result import CheckResult, Claim, Outcome
+from dpsynth.audit.s1_steps import cost_by_step
 
 __all__ = ["check_ledger"]
 
@@ -107,6 +108,7 @@ def check_ledger(runs: Sequence[SurrogateRun], claim: Claim) -> CheckResult:
             "mechanisms_per_fit": answered,
             "steps_per_training": [training.steps for run in runs for training in run.trainings],
             "complaints": list(unique),
+            "cost_by_step": cost_by_step(runs[0], claim.omega or 2) if runs else [],
         },
     )
 

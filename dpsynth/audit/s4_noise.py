@@ -17,6 +17,7 @@ from dpsynth.audit.gaussian import discrete_normal
 from dpsynth.audit.noise_tests import NoiseTest, correlation, two_sided
 from dpsynth.audit.plan import AuditPlan
 from dpsynth.audit.result import CheckResult, Outcome
+from dpsynth.audit.s4_blocks import Block, block_details, training_blocks
 from dpsynth.audit.s4_training import training_degrees, training_tests
 
 __all__ = ["check_noise", "detectable_ratio"]
@@ -150,11 +151,29 @@ def check_noise(runs: Sequence[SurrogateRun], plan: AuditPlan, rng: np.random.Ge
         "training_numbers": training_degrees(runs),
         "detectable_ratio": ratio,
         "rejected": [t.name for t in tests if t.p * len(tests) < plan.noise_alpha],
+        **block_details([*_blocks(flat), *training_blocks(runs)], plan.confidence),
     }
     tail = (1.0 - plan.confidence) / 2.0
     low, high = (measured * np.sqrt(freedom / stats.chi2.ppf(q, freedom)) for q in (1.0 - tail, tail))
     found = f"noise below {ratio:.0%} of the declared standard deviation"
     return _result(outcome, plain, (measured, float(low), float(high)), cells, p, found, details)
+
+
+def _blocks(parts: Sequence[_Residuals]) -> list[Block]:
+    """What was drawn in each block, over all fits."""
+    grouped: dict[str, list[_Residuals]] = defaultdict(list)
+    for part in parts:
+        grouped[part.block].append(part)
+    return [
+        Block(
+            name,
+            sum(len(part.z) for part in members),
+            float(np.sqrt(np.mean(np.concatenate([part.z for part in members]) ** 2))),
+            _degrees(members)[0],
+            np.concatenate([part.u for part in members]),
+        )
+        for name, members in grouped.items()
+    ]
 
 
 def _measured(runs: Sequence[SurrogateRun], parts: Sequence[_Residuals]) -> tuple[int, float]:

@@ -4,14 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
-from dpsynth.audit.plan import AuditPlan
 from dpsynth.audit.result import CheckResult
 
-__all__ = ["Verdict", "VerdictOutcome", "holm_rejected", "judge"]
+__all__ = ["Measure", "Verdict", "VerdictOutcome", "holm_rejected", "judge"]
 
 VerdictOutcome = Literal["pass", "warn", "inconclusive", "block", "stop"]
+
+
+class Measure(Protocol):
+    """What results are judged by: an audit plan, or its part on one evidence class."""
+
+    @property
+    def family_alpha(self) -> float:
+        """Holm level over the tests that are decided by a p-value."""
+
+    @property
+    def noise_power(self) -> float:
+        """Probability with which the printed smallest leak would be found."""
+
+    def due(self, trained: bool) -> tuple[str, ...]:
+        """Tests that must have a result, where the synthesizer trains by DP-SGD or does not."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +67,7 @@ def holm_rejected(results: Sequence[CheckResult], alpha: float) -> set[int]:
     return rejected
 
 
-def judge(results: Sequence[CheckResult], plan: AuditPlan, trained: bool = False) -> Verdict:
+def judge(results: Sequence[CheckResult], plan: Measure, trained: bool = False) -> Verdict:
     """Weigh all results; the gravest reason decides, every reason is listed.
 
     A test that the plan names and that has no result, or was not made, counts as inconclusive. A warning
@@ -86,7 +100,7 @@ def judge(results: Sequence[CheckResult], plan: AuditPlan, trained: bool = False
     return Verdict(outcome, tuple(why), found)
 
 
-def _could_have_found(results: Sequence[CheckResult], plan: AuditPlan) -> str:
+def _could_have_found(results: Sequence[CheckResult], plan: Measure) -> str:
     sizes = [r.could_have_found for r in results if r.evidence == "A" and r.could_have_found]
     if not sizes:
         return "nothing was shown about what would have been found"

@@ -1,5 +1,6 @@
 """The only place that changes state: register, request, run, decide, publish."""
 
+from dpsynth.service.pictures import review_pictures
 from dpsynth.service.platform import Platform
 from dpsynth.service.samples import SampleForm, SampleView
 from dpsynth.service.views import (
@@ -10,6 +11,7 @@ from dpsynth.service.views import (
     EntryView,
     Explanation,
     Person,
+    PictureView,
     Quote,
     RequestForm,
     RequestView,
@@ -24,6 +26,7 @@ __all__ = [
     "EntryView",
     "Explanation",
     "Person",
+    "PictureView",
     "Platform",
     "Quote",
     "RequestForm",
@@ -31,4 +34,5 @@ __all__ = [
     "SampleForm",
     "SampleView",
     "ScopeView",
+    "review_pictures",
 ]

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from dpsynth.audit.report import AuditReport, report_sha256
+from dpsynth.audit.verdict_words import verdict_words
 from dpsynth.core.canonical import digest
 from dpsynth.publish.inputs import ScopeTotals
 from dpsynth.publish.reliance import reliance_json
@@ -52,11 +53,15 @@ def _request(row: Row[tuple[object, ...]]) -> dict[str, str]:
 
 def _audit(report: AuditReport) -> dict[str, Any]:
     """Outcomes and plain words of every check. Class B words hold no number."""
+    words = verdict_words(report.verdict.outcome, report.verdict.could_have_found)
     return {
         "verdict": report.verdict.outcome,
+        "meaning": words.meaning,
+        "next_steps": list(words.next_steps),
         "why": list(report.verdict.why),
         "could_have_found": report.verdict.could_have_found,
         "report_sha256": report_sha256(report),
+        "mechanism_sha256": digest(report.mechanism_json()),
         "checks": [
             {
                 "id": check.id,

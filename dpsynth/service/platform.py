@@ -23,6 +23,7 @@ from dpsynth.service import (
     forecast,
     ledgerbook,
     people,
+    pictures,
     quotes,
     registry,
     requests,
@@ -37,6 +38,7 @@ from dpsynth.service.views import (
     EntryView,
     Explanation,
     Person,
+    PictureView,
     PolicyChange,
     Quote,
     RequestForm,
@@ -210,6 +212,10 @@ class Platform:
     def dossier(self, actor: str, request_id: str) -> Dossier:
         """The dossier that approvers sign."""
         return decisions.dossier(self._store, actor, request_id)
+
+    def mechanism_pictures(self, actor: str, request_id: str) -> tuple[PictureView, ...]:
+        """Pictures of the mechanism's evidence, for those who may see the dossier."""
+        return pictures.mechanism_pictures(self._store, self._home, actor, request_id)
 
     def audit_report(self, actor: str, request_id: str) -> dict[str, Any]:
         """Exact audit numbers, for the review room. Every view is logged."""

@@ -18,6 +18,7 @@ __all__ = [
     "EventLine",
     "Explanation",
     "Person",
+    "PictureView",
     "PlanLine",
     "PolicyChange",
     "Quote",
@@ -173,6 +174,18 @@ class Dossier:
 
     sha256: str
     body: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class PictureView:
+    """A picture as SVG text with the table that says the same; ``absent``: why there is none, or ""."""
+
+    title: str
+    svg: str
+    caption: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    absent: str
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,10 @@ from typing import Any
 
 import streamlit as st
 
+from dpsynth.service import review_pictures
 from dpsynth.ui.charts import Interval, interval_chart
 from dpsynth.ui.session import Session
-from dpsynth.ui.show import badge, refusals_shown, say, table
+from dpsynth.ui.show import badge, pictures, refusals_shown, say, table
 from dpsynth.ui.words import RESULTS, Word, escaped
 
 __all__ = ["attacks", "forget_numbers"]
@@ -30,6 +31,8 @@ def attacks(session: Session, request_id: str, audit: dict[str, Any]) -> None:
         for check in sorted(found, key=lambda one: str(one["result"]) == "pass"):
             _attack(check)
     say(f"What the audit could have found: {audit['could_have_found']}.")
+    with refusals_shown():
+        pictures(session.platform.mechanism_pictures(session.actor, request_id))
     if not session.has("compliance_officer", "auditor"):
         st.caption("Exact attack results are for the compliance officer and the auditor only.")
         return
@@ -68,6 +71,7 @@ def _numbers(session: Session, request_id: str) -> None:
     )
     interval_chart([one for one in map(_interval, checks) if one is not None])
     table([_row(check) for check in checks])
+    pictures(review_pictures(held[1]))
 
 
 def _own_scale(check: dict[str, Any]) -> bool:

@@ -109,6 +109,11 @@ def _verdict(view: RequestView, body: dict[str, Any]) -> None:
             say(f"{check['name']}: {check['plain']}")
     for reason in body["audit"]["why"]:
         say(reason)
+    if meaning := body["audit"].get("meaning"):
+        with st.expander("What this verdict means, and what you may do next"):
+            say(meaning)
+            for step in body["audit"]["next_steps"]:
+                say(step)
 
 
 def _signatures(view: RequestView) -> str:

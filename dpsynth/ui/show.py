@@ -9,10 +9,19 @@ import pandas as pd
 import streamlit as st
 
 from dpsynth.core.errors import DpsynthError
-from dpsynth.service import DecisionView
+from dpsynth.service import DecisionView, PictureView
 from dpsynth.ui.words import Word, escaped, local_time, plain_text, role_text
 
-__all__ = ["badge", "decisions_table", "refusals_shown", "say", "show_refusal", "table", "words_of_others"]
+__all__ = [
+    "badge",
+    "decisions_table",
+    "pictures",
+    "refusals_shown",
+    "say",
+    "show_refusal",
+    "table",
+    "words_of_others",
+]
 
 _TITLES = {
     "bad_input": "This cannot be accepted as it is",
@@ -71,6 +80,18 @@ def table(rows: Sequence[dict[str, str]]) -> None:
     if rows:
         cells = [{name: escaped(value) for name, value in row.items()} for row in rows]
         st.table(pd.DataFrame(cells).set_index(next(iter(rows[0]))))
+
+
+def pictures(shown: Sequence[PictureView]) -> None:
+    """Each picture, how to read it and its numbers as a text table; or, in its place, why there is none."""
+    for one in shown:
+        st.subheader(escaped(one.title))
+        if one.absent:
+            say(one.absent)
+            continue
+        st.image(one.svg, width="stretch")
+        st.caption(escaped(one.caption))
+        table([dict(zip(one.head, row, strict=True)) for row in one.rows])
 
 
 def decisions_table(decisions: Sequence[DecisionView], reasons_of: tuple[str, ...]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dpsynth.core.errors import AuditBlocked
+from dpsynth.core.errors import AuditBlocked, IntegrityError, PolicyRefusal
 from dpsynth.publish.keys import load_public_keys
 from dpsynth.publish.verify import verify_bundle
 from dpsynth.service import RequestForm
@@ -211,14 +212,45 @@ def test_nobody_is_offered_a_decision_on_their_own_request(desk: Any, open_as: A
 def test_each_look_at_exact_numbers_is_logged_once(desk: Any, open_as: Any) -> None:
     at = open_as("carol", request=desk.view.id)
     assert looks(desk) == 0
+    # Ruler and waterfall stand on the dossier with their tables; the release attacks' pictures do not.
+    assert len(at.get("image")) == 2
+    assert len(at.table) == 4
     press(at, "Show exact numbers (this look is logged)")
-    assert len(at.table) == 3
-    assert at.run().checkbox[0].check().run().table[1].value.shape[1] == 7
+    assert len(at.get("image")) == 5
+    assert len(at.table) == 8
+    assert at.run().checkbox[0].check().run().table[3].value.shape[1] == 7
     assert looks(desk) == 1
     press(at, "Back to the inbox")
     press(at, "Open dossier")
     assert looks(desk) == 1
     assert not said(at, "Do not pass them on")
+
+
+def test_the_dossier_says_what_the_verdict_means_and_draws_the_mechanism(desk: Any, open_as: Any) -> None:
+    at = open_as("dana", request=desk.view.id)
+    body = desk.platform.dossier("dana", desk.view.id).body["audit"]
+    for sentence in (body["meaning"], *body["next_steps"]):
+        assert said(at, sentence)
+    drawn = desk.platform.mechanism_pictures("dana", desk.view.id)
+    assert [one.absent for one in drawn] == ["", ""]
+    for one in drawn:
+        assert said(at, one.title)
+        assert {row[0] for row in one.rows} <= {
+            re.sub(r"\\(.)", r"\1", n) for t in at.table for n in t.value.index
+        }
+    assert looks(desk) == 0
+
+
+def test_the_mechanism_is_drawn_without_the_release_attacks_file(desk: Any) -> None:
+    (desk.home / "review" / f"{desk.view.id}.json").unlink()
+    assert len(desk.platform.mechanism_pictures("carol", desk.view.id)) == 2
+    with pytest.raises(PolicyRefusal):
+        desk.platform.mechanism_pictures("sam", desk.view.id)
+    kept = desk.home / "review" / f"{desk.view.id}.mechanism.json"
+    assert "class_b" not in json.loads(kept.read_text())
+    kept.write_text(kept.read_text().replace('"S1"', '"S9"'))
+    with pytest.raises(IntegrityError, match="not the one that the dossier names"):
+        desk.platform.mechanism_pictures("carol", desk.view.id)
 
 
 def test_exact_numbers_do_not_stay_for_the_next_person_at_the_screen(desk: Any, open_as: Any) -> None:
