@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from dpsynth.attacks.excess import ExcessRisk
 from dpsynth.attacks.intervals import normal_quantile
-from dpsynth.attacks.singling_out import ExcessRisk, excess_risk
+from dpsynth.attacks.singling_out import excess_risk
 from dpsynth.audit.evidence import ReleaseEvidence, one_row_per_unit
 from dpsynth.audit.plan import AuditPlan
 from dpsynth.audit.result import CheckResult, Outcome
