@@ -1,4 +1,4 @@
-"""What two releases of one table tell together: reused rows, reused noise, and the difference of small cells."""
+"""What two releases of one table tell together: reused rows, reused noise, differences of small cells."""
 
 from __future__ import annotations
 

@@ -79,6 +79,6 @@ def rank_p_values(members: NDArray[np.float64], controls: NDArray[np.float64]) -
 
 
 def detectable_auc(members: int, controls: int, level: float, power: float) -> float:
-    """Smallest area under the curve that a one-sided rank test sees with ``power`` (approximate, at most 1)."""
+    """Smallest area under the curve that a one-sided rank test sees with ``power``; approximate."""
     reach = float(stats.norm.isf(level) + stats.norm.ppf(power))
     return min(1.0, 0.5 + reach * math.sqrt((members + controls + 1) / (12 * members * controls)))
