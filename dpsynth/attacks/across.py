@@ -14,6 +14,8 @@ from dpsynth.attacks.cells import cell_index, row_labels
 
 __all__ = ["SharedNoise", "SharedRows", "difference_scores", "shared_noise", "shared_rows"]
 
+_BY_CHANCE = 2.0 / 3.0
+
 
 @dataclass(frozen=True)
 class SharedRows:
@@ -40,8 +42,9 @@ def shared_rows(
     """Compare rows shared across two releases with rows repeated inside them, at equal sizes.
 
     If a row is drawn with chances p and q by the two models, independently, both copies of a pair fall into
-    different releases with chance 2 p q / (p + q)^2, which is at most 1/2 whatever p and q are. More than
-    half is therefore a sign of rows carried over, and needs no model of the table.
+    different releases with chance 2 p q / (p + q)^2, which is at most 1/2 whatever p and q are, so that no
+    model of the table is needed. Samplers that thin their draws to smooth counts repeat rows less inside a
+    release; up to two thirds are therefore put down to chance.
 
     Args:
         earlier, release: released rows, (rows, d), at least one each.
@@ -55,7 +58,9 @@ def shared_rows(
     across = int((twice & (counts[0] == 1)).sum())
     inside = int(twice.sum()) - across
     distinct = min(int((part > 0).sum()) for part in counts[:2]) / side
-    return SharedRows(across, inside, distinct, float(stats.binom.sf(across - 1, across + inside, 0.5)))
+    return SharedRows(
+        across, inside, distinct, float(stats.binom.sf(across - 1, across + inside, _BY_CHANCE))
+    )
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """Density-ratio membership scores: how much more of the release than of people lies near a row.
 
-DOMIAS (van Breugel et al. 2023) in four forms; no single one is best (Synth-MIA), so all are computed:
-the marginal ratio of ``marginal_ratio``, and here a ratio among nearest neighbours, a ratio of kernel sums
-and a classifier that tells released rows from reference rows.
+DOMIAS (van Breugel et al. 2023) in five forms; no single one is best (Synth-MIA), so all are computed:
+the marginal ratio of ``marginal_ratio``, and here the nearest row, a ratio among nearest neighbours, a ratio
+of kernel sums and a classifier that tells released rows from reference rows.
 """
 
 from __future__ import annotations
@@ -30,11 +30,12 @@ def neighbour_scores(
     neighbours: int,
     mismatch: float,
 ) -> dict[str, NDArray[np.float64]]:
-    """Two scores from the numbers of released and reference rows at each distance from the target.
+    """Three scores from the numbers of released and reference rows at each distance from the target.
 
-    ``neighbours``: log ratio of both tables' shares within the smallest radius that holds ``neighbours``
-    rows of either. ``kernel``: log ratio of mean kernels, the kernel being ``mismatch`` to the power of the
-    columns that disagree (Aitchison and Aitken 1976, without its constant).
+    ``nearest``: columns by which the nearest released row is nearer than the nearest reference row; ties by
+    how many rows are so near. ``neighbours``: log ratio of both tables' shares within the smallest radius
+    that holds ``neighbours`` rows of either. ``kernel``: log ratio of mean kernels, the kernel being
+    ``mismatch`` to the power of the columns that disagree (Aitchison and Aitken 1976, without its constant).
 
     Args:
         targets, release, reference: encoded rows, (rows, d); neither table is empty.
@@ -48,7 +49,7 @@ def neighbour_scores(
     tables, d = (ByColumn(release, sizes), ByColumn(reference, sizes)), len(sizes)
     lengths = len(release), len(reference)
     weights = mismatch ** np.arange(d + 1)
-    near, kernel = np.empty(len(targets)), np.empty(len(targets))
+    scores = {name: np.empty(len(targets)) for name in ("nearest", "neighbours", "kernel")}
     for at, row in enumerate(targets.tolist()):
         counts = [
             np.bincount(table.agreements(row, range(d)), minlength=d + 1)[::-1].astype(np.float64)
@@ -58,9 +59,12 @@ def neighbour_scores(
         radius = min(int(np.searchsorted(inside[0] + inside[1], neighbours)), d)
         shares = [(part[radius] + _HALF) / length for part, length in zip(inside, lengths, strict=True)]
         masses = [(part @ weights) / length for part, length in zip(counts, lengths, strict=True)]
-        near[at] = np.log(shares[0] / shares[1])
-        kernel[at] = np.log(masses[0] / masses[1])
-    return {"neighbours": near, "kernel": kernel}
+        first = [int(np.argmax(part > 0.0)) for part in counts]
+        at_first = [(part[first[0]] + _HALF) / length for part, length in zip(inside, lengths, strict=True)]
+        scores["nearest"][at] = first[1] - first[0] + special.expit(np.log(at_first[0] / at_first[1]))
+        scores["neighbours"][at] = np.log(shares[0] / shares[1])
+        scores["kernel"][at] = np.log(masses[0] / masses[1])
+    return scores
 
 
 def classifier_scores(

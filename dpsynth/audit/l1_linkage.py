@@ -57,7 +57,7 @@ def check_linkage(evidence: ReleaseEvidence, plan: AuditPlan, rng: np.random.Gen
         return _ASKED.inconclusive(plain, evidence.fewest_coined)
     release = at_most(evidence.release, section.most_rows, rng)
     scores, exact = linked(sides.both, release, evidence.sizes, known)
-    naive, _ = linked(sides.members, release, evidence.sizes, ())
+    naive, _ = linked(sides.both, release, evidence.sizes, ())
     groups = _group_sizes(evidence, sides, known)
     kept = {ALL: np.ones(len(scores), dtype=np.bool_), _ALONE: groups == 1}
     kept[EXPOSED] = exposed(evidence, sides, section, rng)
@@ -92,14 +92,13 @@ def _risks(
     plan: AuditPlan,
     rng: np.random.Generator,
 ) -> dict[str, ExcessRisk]:
-    side, risks = len(naive), {}
+    inside, risks = np.arange(len(scores)) < len(scores) // 2, {}
     for name, chosen in kept.items():
-        one, two = chosen[:side], chosen[side:]
+        one, two = chosen & inside, chosen & ~inside
         if min(one.sum(), two.sum()) >= _FEWEST:
             risks[name] = excess_of_scores(
-                scores[:side][one],
-                scores[side:][two],
-                float(naive[one].mean()),
+                (scores[one], naive[one]),
+                (scores[two], naive[two]),
                 rounds=plan.resampling_rounds,
                 confidence=plan.confidence,
                 rng=rng,

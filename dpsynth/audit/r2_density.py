@@ -26,7 +26,7 @@ _ASKED = Asked(
 
 
 def check_density(evidence: ReleaseEvidence, plan: AuditPlan, rng: np.random.Generator) -> CheckResult:
-    """Four density-ratio scores of coined people; the most telling one counts, by Holm.
+    """Five density-ratio scores of coined people; the most telling one counts, by Holm.
 
     Args:
         evidence: the release and the coined rows.

@@ -40,12 +40,12 @@ def check_linkability(evidence: ReleaseEvidence, plan: AuditPlan, rng: np.random
     sides = draw_sides(evidence, section.targets_per_side, rng)
     release = at_most(evidence.release, section.most_rows, rng)
     splits = halves(len(evidence.sizes), section.splits, rng)
-    members, naive = pairs_linked(sides.members, release, evidence.sizes, splits)
-    controls, _ = pairs_linked(sides.controls, release, evidence.sizes, splits)
+    members, controls = (
+        pairs_linked(rows, release, evidence.sizes, splits) for rows in (sides.members, sides.controls)
+    )
     risk = excess_of_scores(
         members,
         controls,
-        float(naive.mean()),
         rounds=plan.resampling_rounds,
         confidence=plan.confidence,
         rng=rng,

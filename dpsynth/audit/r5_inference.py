@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from dpsynth.attacks.excess import ExcessRisk, excess_of_scores
 from dpsynth.attacks.linkage import inferred
-from dpsynth.audit.attackable import Sides, at_most, draw_sides, release_section, unattackable
+from dpsynth.audit.attackable import at_most, draw_sides, release_section, unattackable
 from dpsynth.audit.evidence import ReleaseEvidence
 from dpsynth.audit.excess_rule import ALL, Asked, excess_result
 from dpsynth.audit.exposed import EXPOSED, exposed
@@ -53,31 +53,31 @@ def check_inference(evidence: ReleaseEvidence, plan: AuditPlan, rng: np.random.G
     isolated = exposed(evidence, sides, section, rng)
     names = [evidence.domain.names[column] for column in secrets]
     modes = [int(np.bincount(release[:, column]).argmax()) for column in secrets]
-    risks = _risks(guessed, sides.members[:, secrets] == modes, sides, isolated, names, plan, rng)
+    by_mode = (sides.both[:, secrets] == modes).astype(np.float64)
+    risks = _risks(guessed, by_mode, isolated, names, plan, rng)
     return excess_result(_ASKED, risks, plan, sides.side, {"isolated": int(isolated.sum())})
 
 
 def _risks(
     guessed: NDArray[np.float64],
-    by_mode: NDArray[np.bool_],
-    sides: Sides,
+    by_mode: NDArray[np.float64],
     isolated: NDArray[np.bool_],
     names: list[str],
     plan: AuditPlan,
     rng: np.random.Generator,
 ) -> dict[str, ExcessRisk]:
-    inside = np.arange(len(guessed)) < sides.side
+    inside = np.arange(len(guessed)) < len(guessed) // 2
 
-    def risk(scores: NDArray[np.float64], kept: NDArray[np.bool_], naive: float) -> ExcessRisk:
-        sample = scores[kept & inside], scores[kept & ~inside]
+    def risk(columns: slice, kept: NDArray[np.bool_]) -> ExcessRisk:
+        scores, naive = guessed[:, columns].mean(axis=1), by_mode[:, columns].mean(axis=1)
+        members, controls = ((scores[side], naive[side]) for side in (kept & inside, kept & ~inside))
         rounds, confidence = plan.resampling_rounds, plan.confidence
-        return excess_of_scores(*sample, naive, rounds=rounds, confidence=confidence, rng=rng)
+        return excess_of_scores(members, controls, rounds=rounds, confidence=confidence, rng=rng)
 
-    every, mean = np.ones(len(guessed), dtype=np.bool_), guessed.mean(axis=1)
-    risks = {ALL: risk(mean, every, float(by_mode.mean()))}
+    every = np.ones(len(guessed), dtype=np.bool_)
+    risks = {ALL: risk(slice(None), every)}
     if isolated.any():
-        risks[EXPOSED] = risk(mean, isolated, float(by_mode[isolated[inside]].mean()))
+        risks[EXPOSED] = risk(slice(None), isolated)
     if len(names) > 1:
-        for at, name in enumerate(names):
-            risks[f"column {name}"] = risk(guessed[:, at], every, float(by_mode[:, at].mean()))
+        risks |= {f"column {name}": risk(slice(at, at + 1), every) for at, name in enumerate(names)}
     return risks
