@@ -90,7 +90,8 @@ def _decide(
     every, head = list(risks.values()), risks[ALL]
     if head.control >= 1.0:
         return "inconclusive", "The attack succeeds on every stranger too: no excess can show."
-    if any(risk.excess < -strict * risk.error for risk in every):
+    # Where controls nearly always succeed the ratio's own error explodes; re-flipped coins do not.
+    if any(risk.excess < -strict * risk.flip_error for risk in every):
         return "inconclusive", f"{subject} less often than people left out: check the labels."
     if any(risk.high >= plan.excess_stop and risk.excess > strict * risk.error for risk in every):
         return "fail", f"{subject} more often than strangers, maybe by the stop limit or more."

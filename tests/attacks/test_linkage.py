@@ -86,7 +86,7 @@ def test_an_attack_that_always_succeeds_has_no_excess() -> None:
 def test_carried_rows_are_seen_and_independent_draws_are_not() -> None:
     rng = np.random.default_rng(3)
     reference, first, second = (rng.integers(0, 7, size=(n, 5)) for n in (500, 1000, 1000))
-    reused = np.concatenate([second[100:], first[:100]])
+    reused = np.concatenate([second[200:], first[:200]])
     assert shared_rows(first, reused, reference, rng).p < 1e-4
     apart = [shared_rows(first, rng.integers(0, 7, size=(1000, 5)), reference, rng) for _ in range(20)]
     assert min(found.p for found in apart) > 1e-3
@@ -105,14 +105,14 @@ def test_the_same_errors_are_seen_and_errors_of_their_own_are_not() -> None:
         return np.column_stack(columns)
 
     noise = noisy()
-    assert shared_noise(drawn(noise), drawn(noise), real, sizes, 0.02).p < 1e-4
-    apart = [shared_noise(drawn(noisy()), drawn(noisy()), real, sizes, 0.02).p for _ in range(10)]
+    assert shared_noise(drawn(noise), drawn(noise), real, sizes, 0.02, rng).p < 1e-4
+    apart = [shared_noise(drawn(noisy()), drawn(noisy()), real, sizes, 0.02, rng).p for _ in range(10)]
     assert min(apart) > 1e-3
 
 
 def test_one_common_cell_is_too_little_to_compare_noise_on() -> None:
     table = np.zeros((50, 2), dtype=np.int64)
-    assert shared_noise(table, table, table, (1, 1), 0.02).p == 1.0
+    assert shared_noise(table, table, table, (1, 1), 0.02, np.random.default_rng(3)).p == 1.0
 
 
 def test_the_difference_of_exact_releases_tells_who_joined() -> None:
