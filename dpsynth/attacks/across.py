@@ -89,9 +89,9 @@ def shared_noise(
     """Do two releases err alike on single columns, as they would if they had used the same noise?
 
     Errors are standardised differences of frequencies from real rows, another random half of them for each
-    release: what the table itself has of chance would else count as an error of both. Only cells of at least ``common``
-    count: rare ones are pushed up from zero alike by any correct release. A straight trend over the
-    frequency, which any smoothing leaves alike, is taken out.
+    release: what the table itself has of chance would else count as an error of both. Only cells of at least
+    ``common`` count: rare ones are pushed up from zero alike by any correct release. A straight trend over
+    the frequency, which any smoothing leaves alike, is taken out.
 
     Args:
         earlier, release: released rows; real: rows of the table, (rows, d), none empty.
