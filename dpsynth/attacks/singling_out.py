@@ -7,38 +7,17 @@ people when exactly one row of that set satisfies it. People who were left out a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dpsynth.attacks.excess import ExcessRisk, excess
 from dpsynth.attacks.intervals import normal_quantile
 
-__all__ = ["ANY", "ExcessRisk", "draw_predicates", "excess_risk", "matches", "naive_predicates"]
+__all__ = ["ANY", "draw_predicates", "excess_risk", "matches", "naive_predicates"]
 
 ANY = -1
 """In a predicate: this column may hold any code."""
-
-
-@dataclass(frozen=True)
-class ExcessRisk:
-    """Singling-out risk of members above that of controls: (main - control) / (1 - control).
-
-    Attributes:
-        main: success rate on members; control: on an equal number of controls; naive: of random
-            predicates on members.
-        excess: the excess risk; low, high: its two-sided interval.
-        error: the standard error used (the larger of the two); flip_error: the one from re-flipped coins.
-    """
-
-    main: float
-    control: float
-    naive: float
-    excess: float
-    low: float
-    high: float
-    error: float
-    flip_error: float
 
 
 def _masks(shape: tuple[int, int], rng: np.random.Generator) -> NDArray[np.bool_]:
@@ -70,10 +49,6 @@ def matches(predicates: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[n
     return answer
 
 
-def _excess(main: float, control: float) -> float:
-    return (main - control) / (1.0 - control) if control < 1.0 else 0.0
-
-
 def _single(hits: NDArray[np.bool_], inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.asarray(hits[:, inside].sum(axis=1) == 1)
 
@@ -83,7 +58,7 @@ def _bootstrap_error(
 ) -> float:
     chosen = rng.integers(0, len(main), size=(rounds, len(main)))
     pairs = zip(main[chosen].mean(axis=1), control[chosen].mean(axis=1), strict=True)
-    return float(np.std([_excess(float(a), float(b)) for a, b in pairs]))
+    return float(np.std([excess(float(a), float(b)) for a, b in pairs]))
 
 
 def _flip_error(hits: NDArray[np.bool_], side: int, rounds: int, rng: np.random.Generator) -> float:
@@ -95,7 +70,7 @@ def _flip_error(hits: NDArray[np.bool_], side: int, rounds: int, rng: np.random.
     total = dense.sum(axis=1, keepdims=True)
     found = np.rint(dense @ inside)
     main, control = (found == 1).mean(axis=0), (np.rint(total - found) == 1).mean(axis=0)
-    return float(np.std([_excess(float(a), float(b)) for a, b in zip(main, control, strict=True)]))
+    return float(np.std([excess(float(a), float(b)) for a, b in zip(main, control, strict=True)]))
 
 
 def excess_risk(
@@ -133,5 +108,5 @@ def excess_risk(
     flip = _flip_error(hits, side, rounds, rng)
     error = max(flip, _bootstrap_error(main, control, rounds, rng))
     rates = float(main.mean()), float(control.mean())
-    excess, half = _excess(*rates), normal_quantile(confidence) * error
-    return ExcessRisk(*rates, float(naive.mean()), excess, excess - half, excess + half, error, flip)
+    found, half = excess(*rates), normal_quantile(confidence) * error
+    return ExcessRisk(*rates, float(naive.mean()), found, found - half, found + half, error, flip)

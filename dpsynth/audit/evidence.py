@@ -10,7 +10,25 @@ from numpy.typing import NDArray
 from dpsynth.audit.result import Claim
 from dpsynth.core.domain import Domain
 
-__all__ = ["ReleaseEvidence", "one_row_per_unit"]
+__all__ = ["EarlierRelease", "ReleaseEvidence", "one_row_per_unit"]
+
+
+@dataclass(frozen=True, repr=False)
+class EarlierRelease:
+    """A release of the same table that was published before.
+
+    Attributes:
+        name: what the review room calls it.
+        claim: what it promised.
+        rows: its encoded rows, (rows, columns) in domain order; None if they are not at hand.
+    """
+
+    name: str
+    claim: Claim
+    rows: NDArray[np.int64] | None = None
+
+    def __repr__(self) -> str:
+        return "<EarlierRelease: contents withheld>"
 
 
 @dataclass(frozen=True, repr=False)
@@ -24,6 +42,9 @@ class ReleaseEvidence:
         reference: real rows without a coin.
         domain: the public domain.
         claim: what the release promises.
+        earlier: published releases of the same table.
+        quasi, sensitive: positions of the columns that the policy marks as quasi-identifiers and as
+            sensitive; empty where it marks none.
     """
 
     release: NDArray[np.int64]
@@ -34,10 +55,14 @@ class ReleaseEvidence:
     reference: NDArray[np.int64]
     domain: Domain
     claim: Claim
+    earlier: tuple[EarlierRelease, ...] = ()
+    quasi: tuple[int, ...] = ()
+    sensitive: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         width = len(self.domain.columns)
-        for table in (self.release, self.members, self.controls, self.reference):
+        before = [release.rows for release in self.earlier if release.rows is not None]
+        for table in (self.release, self.members, self.controls, self.reference, *before):
             if table.ndim != 2 or table.shape[1] != width:
                 raise ValueError("every matrix must have one column for each column of the domain")
         pairs = (self.members, self.member_units), (self.controls, self.control_units)

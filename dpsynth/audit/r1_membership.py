@@ -12,6 +12,7 @@ from dpsynth.attacks.intervals import Interval
 from dpsynth.attacks.marginal_ratio import marginal_ratio_scores, mean_by_unit
 from dpsynth.attacks.one_run import coin_guesses, epsilon_lower_bound, one_run_p_value, smallest_flagging
 from dpsynth.attacks.roc import auc_delong, roc_points, tpr_at_fpr
+from dpsynth.audit.attackable import unattackable
 from dpsynth.audit.evidence import ReleaseEvidence
 from dpsynth.audit.plan import AuditPlan
 from dpsynth.audit.result import CheckResult, Outcome
@@ -36,14 +37,10 @@ def _unit_scores(
     evidence: ReleaseEvidence, plan: AuditPlan
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     pairs = small_pairs(evidence.sizes, plan.max_clique_cells)
-    sides = (evidence.members, evidence.member_units), (evidence.controls, evidence.control_units)
-    members, controls = (
-        mean_by_unit(
-            marginal_ratio_scores(rows, evidence.release, evidence.reference, evidence.sizes, pairs), units
-        )
-        for rows, units in sides
-    )
-    return members, controls
+    rows = np.concatenate([evidence.members, evidence.controls])
+    scores = marginal_ratio_scores(rows, evidence.release, evidence.reference, evidence.sizes, pairs)
+    members, controls = np.split(scores, [len(evidence.members)])
+    return mean_by_unit(members, evidence.member_units), mean_by_unit(controls, evidence.control_units)
 
 
 def _one_run(
@@ -80,9 +77,9 @@ def check_membership(evidence: ReleaseEvidence, plan: AuditPlan, rng: np.random.
         fail if the one-run bound exceeds the claimed epsilon; inconclusive if there are too few coins, if
         even perfect guesses could not contradict the claim, or if controls look more like members.
     """
-    if evidence.empty or evidence.fewest_coined < plan.min_coined_per_side:
-        plain = "Too few people had a coin, or there was nothing to compare: the attack says nothing."
-        return _inconclusive(plain, evidence.fewest_coined)
+    reason = unattackable(evidence, plan)
+    if reason:
+        return _inconclusive(reason, evidence.fewest_coined)
     members, controls = _unit_scores(evidence, plan)
     run = _one_run(members, controls, evidence, plan, rng)
     auc = auc_delong(members, controls, plan.confidence)

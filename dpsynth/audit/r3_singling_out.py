@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from dpsynth.attacks.excess import ExcessRisk
 from dpsynth.attacks.intervals import normal_quantile
-from dpsynth.attacks.singling_out import ExcessRisk, excess_risk
+from dpsynth.attacks.singling_out import excess_risk
+from dpsynth.audit.attackable import unattackable
 from dpsynth.audit.evidence import ReleaseEvidence, one_row_per_unit
 from dpsynth.audit.plan import AuditPlan
 from dpsynth.audit.result import CheckResult, Outcome
@@ -28,9 +30,9 @@ def check_singling_out(evidence: ReleaseEvidence, plan: AuditPlan, rng: np.rando
         fail if the upper bound reaches ``excess_stop`` and an excess is shown at ``label_alpha``, one-sided;
         inconclusive if it reaches that limit and none is shown; warn from ``excess_warn``.
     """
-    if evidence.empty or evidence.fewest_coined < plan.min_coined_per_side:
-        plain = "Too few people had a coin, or there was nothing to compare: the attack says nothing."
-        return _result("inconclusive", plain, plan, evidence.fewest_coined)
+    reason = unattackable(evidence, plan)
+    if reason:
+        return _result("inconclusive", reason, plan, evidence.fewest_coined)
     side = min(evidence.fewest_coined, plan.max_targets_per_side)
     risk = excess_risk(
         evidence.release,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dpsynth.attacks.replay import CopyRates, copied_unique, copy_rates
+from dpsynth.audit.attackable import unattackable
 from dpsynth.audit.evidence import ReleaseEvidence, one_row_per_unit
 from dpsynth.audit.plan import AuditPlan
 from dpsynth.audit.result import CheckResult, Outcome
@@ -41,9 +42,9 @@ def check_copies(evidence: ReleaseEvidence, plan: AuditPlan, rng: np.random.Gene
         fail if the lower bound of the difference reaches ``excess_stop``; warn if members are copied more
         at ``family_alpha`` (subject to Holm); inconclusive if there are too few rows to tell.
     """
-    if evidence.empty or evidence.fewest_coined < plan.min_coined_per_side:
-        plain = "Too few people had a coin, or there was nothing to compare: the attack says nothing."
-        return CheckResult("R6", _NAME, _QUESTION, "B", "inconclusive", plain, n=evidence.fewest_coined)
+    reason = unattackable(evidence, plan)
+    if reason:
+        return CheckResult("R6", _NAME, _QUESTION, "B", "inconclusive", reason, n=evidence.fewest_coined)
     rates = _rates(evidence, plan, rng)
     outcome, plain = _decide(rates, plan)
     return CheckResult(

@@ -5,12 +5,13 @@ What it returns is class B evidence: numbers for the review room only.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dpsynth.audit.evidence import ReleaseEvidence
+from dpsynth.audit.evidence import EarlierRelease, ReleaseEvidence
 from dpsynth.audit.plan import AuditPlan
 from dpsynth.audit.release import attack_release
 from dpsynth.audit.result import CheckResult, Claim
@@ -30,7 +31,14 @@ class CoinedRows(Protocol):
 
 
 def run_release_attacks(
-    coined: CoinedRows, release: SyntheticTable, plan: AuditPlan, claim: Claim, rng: np.random.Generator
+    coined: CoinedRows,
+    release: SyntheticTable,
+    plan: AuditPlan,
+    claim: Claim,
+    rng: np.random.Generator,
+    *,
+    earlier: tuple[EarlierRelease, ...] = (),
+    roles: Sequence[str] = (),
 ) -> tuple[CheckResult, ...]:
     """Attack the release with the plan's attacks.
 
@@ -40,6 +48,8 @@ def run_release_attacks(
         plan: the audit plan that the policy pins.
         claim: what the release promises.
         rng: randomness of the attacks (post-processing), such as ``mechanisms.rng.os_generator()``.
+        earlier: published releases of the same table.
+        roles: the policy's role of each column in domain order; empty where it marks none.
 
     Returns:
         one class B result per attack.
@@ -55,5 +65,8 @@ def run_release_attacks(
         reference=reference,
         domain=release.domain,
         claim=claim,
+        earlier=earlier,
+        quasi=tuple(at for at, role in enumerate(roles) if role == "quasi_identifier"),
+        sensitive=tuple(at for at, role in enumerate(roles) if role == "sensitive"),
     )
     return attack_release(evidence, plan, rng)

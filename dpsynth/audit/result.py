@@ -13,7 +13,7 @@ from dpsynth.accounting.curves import NANO, zcdp_curve
 
 __all__ = ["CheckResult", "Claim", "EvidenceClass", "Outcome"]
 
-Outcome = Literal["pass", "warn", "inconclusive", "not_tested", "fail"]
+Outcome = Literal["pass", "warn", "inconclusive", "not_tested", "shown", "fail"]
 EvidenceClass = Literal["A", "B"]
 """A: computed on surrogate rows only, may be published. B: computed on rows of people, review room only."""
 
@@ -51,7 +51,8 @@ class CheckResult:
         name: name for people.
         question: what was asked, in plain words.
         evidence: class A or B.
-        outcome: pass, warn, inconclusive, not_tested (it could not be asked at all) or fail.
+        outcome: pass, warn, inconclusive, not_tested (it could not be asked at all), shown (numbers without a
+            judgement: they count neither for nor against the release) or fail.
         plain: the result in one plain sentence. Of class B it holds no number, so that it may stand in a
             dossier outside the review room.
         estimate, low, high: the statistic with its interval.
@@ -80,6 +81,10 @@ class CheckResult:
     holm: bool = False
     could_have_found: str = ""
     details: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.outcome == "shown" and self.evidence == "A":
+            raise ValueError("mechanism evidence is judged, never only shown")
 
     def as_json(self) -> dict[str, Any]:
         """JSON value; numbers that are not finite become null."""

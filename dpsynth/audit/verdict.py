@@ -70,8 +70,9 @@ def holm_rejected(results: Sequence[CheckResult], alpha: float) -> set[int]:
 def judge(results: Sequence[CheckResult], plan: Measure, trained: bool = False) -> Verdict:
     """Weigh all results; the gravest reason decides, every reason is listed.
 
-    A test that the plan names and that has no result, or was not made, counts as inconclusive. A warning
-    that rests on a p-value counts only if it survives Holm's correction over the tests decided by p-values.
+    Results that are only shown count neither way. A test that the plan names and that has no result, or was
+    not made, counts as inconclusive. A warning that rests on a p-value counts only if it survives Holm's
+    correction over the tests decided by p-values.
 
     Args:
         results: what the checks found.
@@ -83,14 +84,16 @@ def judge(results: Sequence[CheckResult], plan: Measure, trained: bool = False) 
     blocked = [r for r in results if r.outcome == "fail" and r.evidence == "A"]
     stopped = [r for r in results if r.outcome == "fail" and r.evidence == "B"]
     unclear = [r for r in results if r.outcome in ("inconclusive", "not_tested")]
+    judged = [r for r in results if r.outcome != "shown"]
     missing = [test for test in plan.due(trained) if test not in {r.id for r in results}]
     why = [f"{r.id} {r.name}: {r.plain}" for r in (*blocked, *stopped, *unclear, *warned)]
     why += [f"{test}: there is no result." for test in missing]
+    why += [] if judged else ["Nothing was judged."]
     if blocked:
         outcome: VerdictOutcome = "block"
     elif stopped:
         outcome = "stop"
-    elif unclear or missing:
+    elif unclear or missing or not judged:
         outcome = "inconclusive"
     else:
         outcome = "warn" if warned else "pass"

@@ -172,11 +172,12 @@ class Run:
         claim = Claim(
             guarantee.rho_nano, guarantee.epsilon, guarantee.delta, guarantee.mu2_nano, guarantee.omega
         )
+        roles = [column.role for column in policy.columns if column.kept]
         door = Door(policy.domain(), policy.unit(), self._noise)
         return run_audit(
             Pipeline(synthesizer, door, claim, policy.synthesis.max_model_cells),
             plan,
-            release_results=run_release_attacks(coined, release, plan, claim, rng),
+            release_results=run_release_attacks(coined, release, plan, claim, rng, roles=roles),
             subject={"encoded synthetic rows": sha256_hex(release.matrix().tobytes())},
             rng=rng,
             entrusted=made_by.entrusted,

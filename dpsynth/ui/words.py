@@ -66,6 +66,7 @@ RESULTS: dict[str, Word] = {
     "warn": Word("Warning", ":material/warning:", "orange"),
     "inconclusive": Word("Inconclusive, not a pass", ":material/help:", "orange"),
     "not_tested": Word("Not tested, not a pass", ":material/help:", "orange"),
+    "shown": Word("Shown, not judged", ":material/visibility:", "gray"),
     "fail": Word("Fail", ":material/cancel:", "red"),
     "block": Word("Blocked", ":material/block:", "red"),
     "stop": Word("Stopped", ":material/block:", "red"),

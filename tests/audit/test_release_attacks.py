@@ -1,16 +1,19 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from dpsynth.audit.evidence import ReleaseEvidence, one_row_per_unit
+from dpsynth.audit.evidence import EarlierRelease, ReleaseEvidence, one_row_per_unit
+from dpsynth.audit.plan_release import ReleaseSection
 from dpsynth.audit.r3_singling_out import check_singling_out
 from dpsynth.audit.release import attack_release
 from dpsynth.audit.release_runner import run_release_attacks
 from dpsynth.audit.result import Claim
 from dpsynth.core.domain import Column, Domain
+from dpsynth.core.errors import BadInput
 from dpsynth.core.table import SyntheticTable
 
 SIZES = (12, 5, 3, 11, 13, 3, 20, 4)
@@ -185,3 +188,206 @@ def test_the_runner_attacks_what_the_coins_reveal(quick) -> None:
         ("R3", "B", "fail"),
         ("R6", "B", "fail"),
     ]
+
+
+NEW = ("R2", "R4", "R5", "R7", "R8", "L1")
+SECTION = {
+    "targets_per_side": 400,
+    "density_targets_per_side": 400,
+    "most_rows": 5000,
+    "distance_rows": 300,
+    "neighbours": 5,
+    "kernel_mismatch": "0.2",
+    "auc_needed": "0.65",
+    "splits": 3,
+    "isolated_share": "0.1",
+    "small_cell": 5,
+    "common_cell": "0.02",
+    "distinct_needed": "0.5",
+}
+
+
+@pytest.fixture
+def wider(plan):
+    section = ReleaseSection.model_validate(SECTION)
+    return plan.model_copy(update={"tests": NEW, "release": section, "resampling_rounds": 100})
+
+
+@pytest.fixture
+def onset(wider):
+    """Attack a release made from (members, others, rng); ``change`` swaps fields of the evidence."""
+
+    def run(seed, make_release, tests=NEW, side=SIDE, domain=DOMAIN, make=people, **change):
+        rng = np.random.default_rng(seed)
+        members, controls, reference = make(side, rng), make(side, rng), make(5 * side, rng)
+        release = make_release(members, rng)
+        if change.pop("swap", False):
+            members, controls = controls, members
+        units, claim = (np.arange(side), np.arange(side) + side), Claim(10**7, "1.0", "1e-6")
+        evidence = ReleaseEvidence(release, members, controls, *units, reference, domain, claim)
+        evidence = replace(evidence, **change)
+        plan = wider.model_copy(update={"tests": tests})
+        return {result.id: result for result in attack_release(evidence, plan, rng)}
+
+    return run
+
+
+def before(rows, name="before"):
+    return (EarlierRelease(name, Claim(10**7, "1.0", "1e-6"), rows),)
+
+
+def test_correct_releases_are_not_accused_by_the_wider_attacks(onset) -> None:
+    found = []
+    for seed in range(6):
+        earlier = people(1500, np.random.default_rng([seed, 1]))
+        found.append({k: r.outcome for k, r in onset(seed, independent, earlier=before(earlier)).items()})
+    assert not [one for one in found if "fail" in one.values()]
+    assert sum("warn" in one.values() for one in found) <= 1
+    assert {one["R7"] for one in found} == {"shown"}
+    assert sum(one["R5"] == "pass" for one in found) >= 3
+
+
+def test_copies_of_members_are_seen_by_every_wider_attack(onset) -> None:
+    results = onset(3, copying, tests=("R2", "R4", "R5", "L1"))
+    outcomes = {k: r.outcome for k, r in results.items()}
+    assert (outcomes["R5"], outcomes["L1"]) == ("fail", "fail")
+    assert outcomes["R2"] == "warn"
+    assert outcomes["R4"] in ("warn", "fail")
+    assert results["R2"].holm
+    assert (
+        results["L1"].details["groups"][0]["members_rate"]
+        > results["L1"].details["groups"][0]["controls_rate"]
+    )
+
+
+def test_the_members_themselves_fail_linkage_and_inference(onset) -> None:
+    found = onset(3, members_only, tests=("R4", "R5", "L1"))
+    assert {k: r.outcome for k, r in found.items()} == {"R4": "fail", "R5": "fail", "L1": "fail"}
+
+
+def test_a_true_column_attached_to_members_is_seen_where_it_is_marked_sensitive(onset) -> None:
+    def attached(members, rng):
+        # All that an attacker knows stands beside the true code of column 6; column 1 is redrawn.
+        taken = members.copy()
+        taken[:, 1] = rng.permutation(taken[:, 1])
+        return np.concatenate([people(1500, rng), taken])
+
+    marked = onset(3, attached, tests=("R5",), sensitive=(6,))["R5"]
+    assert marked.outcome == "fail"
+    assert set(marked.details["risks"]) == {"all", "most isolated people"}
+    redrawn = onset(3, attached, tests=("R5",), sensitive=(1,))["R5"]
+    assert redrawn.outcome in ("pass", "inconclusive")
+
+
+def test_quasi_identifiers_of_the_policy_are_what_the_outsider_knows(onset) -> None:
+    found = onset(3, copying, tests=("L1",), quasi=(0, 3, 4))["L1"]
+    assert found.details["known_columns"] == ["c0", "c3", "c4"]
+
+
+def test_reused_rows_and_joined_people_are_seen_across_releases(onset) -> None:
+    rng = np.random.default_rng(5)
+    earlier = people(1500, rng)
+
+    def reused(members, rng):
+        return np.concatenate([people(1300, rng), earlier[:200]])
+
+    def exact(members, rng):
+        return np.concatenate([earlier[:1200], members])
+
+    assert onset(3, reused, tests=("R8",), earlier=before(earlier))["R8"].outcome == "warn"
+    joined = onset(3, exact, tests=("R8",), earlier=before(earlier))["R8"]
+    assert joined.outcome == "warn"
+    assert joined.details["compared"][0]["p"]["cells"] < 1e-6
+
+
+def test_budgets_of_releases_add_up_and_a_first_release_is_only_shown(onset) -> None:
+    first = onset(3, independent, tests=("R8",))["R8"]
+    assert (first.outcome, first.details["rho_nano"], first.details["releases"]) == ("shown", 10**7, 1)
+    second = onset(3, independent, tests=("R8",), earlier=before(None))["R8"]
+    assert (second.outcome, second.details["rho_nano"], second.details["mu"]) == (
+        "inconclusive",
+        2 * 10**7,
+        None,
+    )
+
+
+def test_distances_are_shown_whatever_they_are(onset) -> None:
+    for make in (independent, members_only):
+        found = onset(3, make, tests=("R7",))["R7"]
+        assert found.outcome == "shown"
+        assert found.details["caption"] == "not a privacy test"
+        assert found.plain.endswith("not a privacy test.")
+    assert found.details["members"]["share_identical"] == 1.0
+
+
+def test_swapped_labels_do_not_pass_the_wider_attacks(onset) -> None:
+    found = onset(3, members_only, tests=("R2", "R4", "R5", "L1"), swap=True)
+    assert {k: r.outcome for k, r in found.items()} == dict.fromkeys(found, "inconclusive")
+
+
+def one_column(count, rng):
+    return people(count, rng)[:, :1]
+
+
+def constant(count, rng):
+    return np.zeros((count, len(SIZES)), dtype=np.int64)
+
+
+@pytest.mark.parametrize("side", [20, SIDE])
+@pytest.mark.parametrize("rows", [0, 1])
+def test_a_release_of_no_row_or_one_is_inconclusive(onset, rows, side) -> None:
+    tests = ("R1", "R2", "R3", "R4", "R5", "R6", "L1")
+    found = onset(3, lambda members, rng: members[:rows], tests=tests, side=side)
+    assert {r.outcome for r in found.values()} == {"inconclusive"}
+    assert all(r.plain for r in found.values())
+
+
+def test_people_who_are_all_alike_are_inconclusive(onset) -> None:
+    tests = ("R1", "R2", "R3", "R4", "R5", "R6", "R7", "L1")
+    found = onset(3, lambda members, rng: members, tests=tests, make=constant)
+    assert {r.outcome for r in found.values()} == {"inconclusive"}
+
+
+def test_a_table_of_one_column_has_nothing_to_link_or_infer(onset) -> None:
+    domain = Domain(DOMAIN.columns[:1])
+    found = onset(3, lambda members, rng: members, domain=domain, make=one_column)
+    assert {k: found[k].outcome for k in ("R4", "R5", "L1")} == dict.fromkeys(
+        ("R4", "R5", "L1"), "inconclusive"
+    )
+    assert "fail" not in {r.outcome for r in found.values()}
+
+
+def test_columns_that_do_not_vary_are_not_guessed(onset) -> None:
+    def half(count, rng):
+        rows = people(count, rng)
+        rows[:, 4:] = 0
+        return rows
+
+    def same(members, rng):
+        return half(1000, rng)
+
+    assert onset(3, same, tests=("R5",), make=half, sensitive=(5,))["R5"].outcome == "inconclusive"
+    assert onset(3, same, tests=("L1",), make=half, quasi=(0, 1, 2, 3))["L1"].outcome == "inconclusive"
+
+
+@pytest.mark.parametrize("wrong", [-1, 999])
+def test_codes_outside_the_domain_are_inconclusive_and_crash_nothing(onset, wrong) -> None:
+    tests = ("R1", "R2", "R3", "R4", "R5", "R6", "R7", "L1")
+    found = onset(3, lambda members, rng: np.where(members == 0, wrong, members), tests=tests)
+    assert {r.outcome for r in found.values()} == {"inconclusive"}
+
+
+def test_plain_sentences_of_wider_attacks_hold_no_number(onset) -> None:
+    for make in (independent, copying):
+        for result in onset(3, make, earlier=before(people(500, np.random.default_rng(1)))).values():
+            assert result.evidence == "B"
+            assert not re.search(r"\d", result.plain + result.question + result.could_have_found)
+
+
+def test_a_plan_without_the_section_is_refused(plan) -> None:
+    rng = np.random.default_rng(3)
+    rows = people(SIDE, rng), people(SIDE, rng), people(SIDE, rng)
+    units = np.arange(SIDE), np.arange(SIDE) + SIDE
+    evidence = ReleaseEvidence(*rows, *units, people(SIDE, rng), DOMAIN, Claim(1, "1", "1e-6"))
+    with pytest.raises(BadInput, match="section release"):
+        attack_release(evidence, plan.model_copy(update={"tests": ("R4",)}), rng)

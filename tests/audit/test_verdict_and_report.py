@@ -54,6 +54,26 @@ def test_no_results_at_all_are_not_a_pass(plan) -> None:
     assert judge([], plan).outcome == "inconclusive"
 
 
+def test_what_is_only_shown_counts_neither_way(plan) -> None:
+    named = plan.model_copy(update={"tests": (*TESTS, "R7")})
+    assert judge([*results(), check("R7", "shown")], named).outcome == "pass"
+    assert judge([*results(R1=check("R1", "warn")), check("R7", "shown")], named).outcome == "warn"
+    assert judge([*results(R1=check("R1", "inconclusive")), check("R7", "shown")], named).outcome == (
+        "inconclusive"
+    )
+
+
+def test_nothing_turns_green_by_what_is_only_shown(plan) -> None:
+    alone = judge([check("R7", "shown")], plan.model_copy(update={"tests": ("R7",), "training_tests": ()}))
+    assert alone.outcome == "inconclusive"
+    assert alone.why == ("Nothing was judged.",)
+
+
+def test_mechanism_evidence_cannot_be_only_shown() -> None:
+    with pytest.raises(ValueError, match="judged"):
+        check("S4", "shown")
+
+
 def test_failed_mechanism_evidence_outweighs_everything_and_every_reason_is_listed(plan) -> None:
     found = judge(
         results(S1=check("S1", "fail"), R1=check("R1", "fail"), R3=check("R3", "inconclusive")),
