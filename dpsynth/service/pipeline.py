@@ -172,7 +172,7 @@ class Run:
         claim = Claim(
             guarantee.rho_nano, guarantee.epsilon, guarantee.delta, guarantee.mu2_nano, guarantee.omega
         )
-        door = Door(policy.domain(), policy.unit(), self._noise)
+        door = Door(policy.domain(), policy.unit(), self._noise, policy)
         return run_audit(
             Pipeline(synthesizer, door, claim, policy.synthesis.max_model_cells),
             plan,
