@@ -256,8 +256,8 @@ class SurrogateDoor(Protocol):
             labels: what the auditor calls the unit of each row, shape (rows,).
         """
 
-    def same(self, one: Any, other: Any) -> bool:
-        """Whether two surrogate tables hold the same rows of the same units, in any order."""
+    def same(self, one: Any, other: Any, units: NDArray[np.int64] | None = None) -> bool:
+        """Whether two surrogate tables hold the same rows, in any order, of ``units`` (None: of all units)."""
 
     def tape(self) -> Tape:
         """An empty tape."""

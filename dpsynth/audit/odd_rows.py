@@ -16,11 +16,11 @@ from dpsynth.audit.surrogate import SurrogateRows
 from dpsynth.core.domain import Column, Domain
 from dpsynth.core.unit import PrivacyUnit
 
-__all__ = ["REFUSED", "OddUnit", "RawRows", "as_texts", "odd_units", "many_alike"]
+__all__ = ["REFUSED", "OddUnit", "RawRows", "all_alike", "as_texts", "many_alike", "odd_units", "unfit_unit"]
 
 _ENOUGH = 20
-_LONG = 100_000
-_TOO_LONG = 1 << 21
+_LONG = 10_000
+_TOO_LONG = (1 << 20) + 1
 _UNLISTED = "not a listed value"
 _UNICODE = "e\u0301\u202e\u200b\U0001d518\u0661"
 
@@ -128,6 +128,12 @@ REFUSED: Mapping[str, str] = {
 """What a file format may not be able to hold: refused, or taken in as text."""
 
 
+def unfit_unit(domain: Domain, name: str, label: int) -> OddUnit:
+    """A unit with one of :data:`REFUSED` in its first column."""
+    row = {column.name: _text(column, 0) for column in domain.columns}
+    return OddUnit(name, {**row, domain.names[0]: REFUSED[name]}, label, f"unit {label}")
+
+
 def odd_units(base: RawRows, domain: Domain, unit: PrivacyUnit) -> tuple[OddUnit, ...]:
     """Units to add to ``base``, one kind of oddity each."""
     first = int(base.labels.max()) + 1
@@ -156,8 +162,18 @@ def _odd_ids(
 
 
 def many_alike(base: RawRows, domain: Domain) -> RawRows:
-    """As many rows again, less one, of the last codes: whatever is typical or average becomes another."""
-    last = {column.name: _text(column, column.size - 1) for column in domain.columns}
-    count, first = len(base.ids) - 1, int(base.labels.max()) + 1
-    alike = [OddUnit("", last, first + at, f"unit {first + at}") for at in range(count)]
-    return base.after(*alike)
+    """As many rows again, and some, of the last codes: whatever is typical or average becomes another."""
+    return base.after(*_alike(base, domain, code=-1))
+
+
+def all_alike(base: RawRows, domain: Domain) -> RawRows:
+    """Some more rows than ``base``, all of other units and of the first codes: no other category is seen."""
+    none = RawRows({name: [] for name in domain.names}, [], np.zeros(0, dtype=np.int64))
+    return none.after(*_alike(base, domain, code=0))
+
+
+def _alike(base: RawRows, domain: Domain, code: int) -> list[OddUnit]:
+    row = {column.name: _text(column, code % column.size) for column in domain.columns}
+    first = int(base.labels.max()) + 1
+    labels = range(first, first + len(base.ids) + 5)
+    return [OddUnit("", row, label, f"unit {label}") for label in labels]

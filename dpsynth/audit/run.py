@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,13 +12,16 @@ import numpy as np
 
 from dpsynth.audit.door import SurrogateRun
 from dpsynth.audit.g5_gradient import check_gradient_game
+from dpsynth.audit.odd_rows import as_texts, odd_units
 from dpsynth.audit.pipeline import Fit, Pipeline
 from dpsynth.audit.plan import AuditPlan
 from dpsynth.audit.report import AuditReport
 from dpsynth.audit.result import CheckResult
 from dpsynth.audit.s1_ledger import check_ledger
+from dpsynth.audit.s2_artefacts import check_artefacts
 from dpsynth.audit.s3_sensitivity import check_sensitivity
 from dpsynth.audit.s4_noise import check_noise
+from dpsynth.audit.s6_lattice import check_lattice
 from dpsynth.audit.s7_sampling import check_sampling
 from dpsynth.audit.s8_clip import check_clipping
 from dpsynth.audit.surrogate import PLANTED, SurrogateRows, make_surrogate, neighbours
@@ -57,10 +61,18 @@ class Bench:
 
     @cached_property
     def near(self) -> dict[str, Any]:
-        """Neighbouring tables by what was changed."""
+        """Neighbouring tables by what was changed; units of odd texts come through intake."""
         door = self.pipeline.door
         changed = neighbours(self.rows, door.domain, door.unit)
-        return {one.name: door.table(one.rows.codes, one.rows.units) for one in changed}
+        near = {one.name: door.table(one.rows.codes, one.rows.units) for one in changed}
+        texts = as_texts(self.rows, door.domain)
+        for unit in odd_units(texts, door.domain, door.unit):
+            odd = texts.after(unit)
+            with suppress(Exception):  # rows that are not taken in are S2's
+                table = door.intake(odd.texts, odd.ids, odd.labels)
+                if unit.neighbour and not any(door.same(table, other) for other in (self.base, *near.values())):
+                    near[f"a unit of {unit.name} added"] = table
+        return near
 
 
 def _sensitivity(bench: Bench) -> CheckResult:
@@ -70,8 +82,10 @@ def _sensitivity(bench: Bench) -> CheckResult:
 
 _CHECKS: Mapping[str, Callable[[Bench], CheckResult]] = {
     "S1": lambda bench: check_ledger(bench.runs, bench.pipeline.claim),
+    "S2": lambda bench: check_artefacts(bench.pipeline, bench.rows, bench.plan),
     "S3": _sensitivity,
     "S4": lambda bench: check_noise(bench.runs, bench.plan, bench.rng),
+    "S6": lambda bench: check_lattice(bench.pipeline.door, bench.plan, bench.pipeline.trains),
     "S7": lambda bench: check_sampling(bench.runs, bench.pipeline.door.domain.names, bench.plan, bench.rng),
     "S8": lambda bench: check_clipping(bench.runs[0].trainings),
     "G5": lambda bench: check_gradient_game(bench.runs, bench.pipeline.claim, bench.plan),

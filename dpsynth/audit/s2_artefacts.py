@@ -8,7 +8,7 @@ replayed, and not noise alone, an honest pipeline differs nowhere, exactly.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ import numpy as np
 from dpsynth.accounting.reserve import plan_cost
 from dpsynth.audit.content import content
 from dpsynth.audit.door import Tape
-from dpsynth.audit.odd_rows import REFUSED, OddUnit, RawRows, as_texts, many_alike, odd_units
+from dpsynth.audit.odd_rows import REFUSED, OddUnit, RawRows, all_alike, as_texts, many_alike, odd_units, unfit_unit
 from dpsynth.audit.pipeline import Pipeline
 from dpsynth.audit.plan import AuditPlan
 from dpsynth.audit.result import CheckResult, Outcome
@@ -31,7 +31,7 @@ __all__ = ["ARTEFACTS", "check_artefacts"]
 
 ARTEFACTS = (
     "domain", "plan", "questions", "charges", "progress", "model", "rows", "number of rows", "columns",
-    "log", "warnings", "output", "files", "failure",
+    "log", "warnings", "output", "files", "failure", "rows of others",
 )  # fmt: skip
 """What is compared, by name for people."""
 
@@ -45,6 +45,7 @@ class _Rehearsal:
     def __init__(self, pipeline: Pipeline, base: RawRows) -> None:
         self._pipeline, self._base = pipeline, base
         self._tape: Tape = pipeline.door.tape()
+        self.fits = 0
         self.taped = self.seen(base)
         self._again: _Seen | None = None
 
@@ -63,8 +64,12 @@ class _Rehearsal:
         return "differs" if self._again[name] == self.taped[name] else "varies"
 
     def seen(self, rows: RawRows) -> _Seen:
-        """Artefacts of a fit on these rows; whatever goes wrong is one of them."""
+        """Artefacts of a fit on these rows; whatever goes wrong is one of them.
+
+        ``rows of others`` is no artefact of a fit, and stays None.
+        """
         seen: dict[str, object] = dict.fromkeys(ARTEFACTS)
+        self.fits += 1
         with watched() as said:
             try:
                 self._fit(rows, seen)
@@ -108,41 +113,46 @@ def _overheard(said: Said) -> dict[str, object]:
     }
 
 
-@dataclass(frozen=True)
-class _Tables:
-    """What is tried.
-
-    Attributes:
-        each: one change each, by name.
-        together: the same changes in few tables; where all of these agree, each does.
-    """
-
-    each: Mapping[str, RawRows]
-    together: Sequence[RawRows]
-
-
-def _tables(base: RawRows, rows: SurrogateRows, pipeline: Pipeline, odd: Sequence[OddUnit]) -> _Tables:
-    door = pipeline.door
+def _each(
+    base: RawRows, rows: SurrogateRows, pipeline: Pipeline, odd: Sequence[OddUnit]
+) -> dict[str, RawRows]:
+    """Tables with one change each, by name."""
+    domain = pipeline.door.domain
     most = int(np.bincount(rows.units).argmax())
-    lacking = {
-        "without the unit of rare rows": as_texts(rows.without(PLANTED), door.domain),
-        "without the unit with the most rows": as_texts(rows.without(most), door.domain),
-        "with as many rows again, all alike": many_alike(base, door.domain),
+    return {
+        "without the unit of rare rows": as_texts(rows.without(PLANTED), domain),
+        "without the unit with the most rows": as_texts(rows.without(most), domain),
+        "of other units, all alike": all_alike(base, domain),
+        **{f"with a unit of {unit.name}": base.after(unit) for unit in odd},
     }
-    fewer = as_texts(rows.without(PLANTED).without(most), door.domain)
-    added = {f"with a unit of {unit.name}": base.after(unit) for unit in odd}
-    # Added and removed ones do not share a table: their effects on a number could cancel.
-    return _Tables({**lacking, **added}, (base.after(*odd), many_alike(fewer, door.domain)))
 
 
-def _refusals(pipeline: Pipeline, rows: SurrogateRows, base: RawRows) -> Iterator[tuple[str, str]]:
-    """Rows that a file may be unable to hold: taken in or refused in the documented way, whatever the others."""
-    door, new = pipeline.door, int(base.labels.max()) + 1
-    fewer = as_texts(rows.without(PLANTED), door.domain)
-    for name, text in REFUSED.items():
-        unit = OddUnit(name, dict.fromkeys(door.domain.names, text), new, f"unit {new}")
+def _crowd(pipeline: Pipeline, base: RawRows, odd: Sequence[OddUnit]) -> str:
+    """Whether taking in many alike rows changed others' rows, odd ones among them: ``same`` or ``differs``.
+
+    What is filled in, scaled or binned by what most rows hold is then filled in otherwise.
+    """
+    messy = base.after(*(unit for unit in odd if unit.neighbour))
+    crowded = many_alike(messy, pipeline.door.domain)
+    try:
+        one, two = (pipeline.door.intake(each.texts, each.ids, each.labels) for each in (messy, crowded))
+    except Exception:
+        return "same"  # a failure that depends on rows shows in the fits
+    return "same" if pipeline.door.same(one, two, np.unique(messy.labels)) else "differs"
+
+
+def _refusals(pipeline: Pipeline, rows: SurrogateRows, base: RawRows) -> dict[str, str]:
+    """Rows that a file may be unable to hold: ``refused`` as documented, ``differs``, or empty: taken in.
+
+    A refusal must be the same whatever the other rows are.
+    """
+    domain, new, found = pipeline.door.domain, int(base.labels.max()) + 1, {}
+    fewer = as_texts(rows.without(PLANTED), domain)
+    for name in REFUSED:
+        unit = unfit_unit(domain, name, new)
         one, two = (_refusal(pipeline, other.after(unit)) for other in (base, fewer))
-        yield f"with a unit of {name}", "refused" if one and one == two else "differs" if one or two else ""
+        found[name] = "refused" if one and one == two else "differs" if one or two else ""
+    return found
 
 
 def _refusal(pipeline: Pipeline, rows: RawRows) -> tuple[object, ...] | None:
@@ -177,36 +187,29 @@ def check_artefacts(pipeline: Pipeline, rows: SurrogateRows, plan: AuditPlan) ->
         kind = str(failure).split(":")[0]
         return _result("inconclusive", f"The pipeline does not finish on surrogate rows ({kind}).")
     odd = odd_units(base, pipeline.door.domain, pipeline.door.unit)
-    refused = dict(_refusals(pipeline, rows, base))
-    odd += _taken(refused, pipeline, base)
-    tables = _tables(base, rows, pipeline, odd)
+    refused = _refusals(pipeline, rows, base)
+    new = 1 + max(int(base.labels.max()), *(unit.label for unit in odd))
+    taken = [name for name, how in refused.items() if not how]
+    odd += tuple(unfit_unit(pipeline.door.domain, name, new + at) for at, name in enumerate(taken))
+    each = _each(base, rows, pipeline, odd)
     matrix: dict[str, dict[str, str]] = {}
-    together = plan.structural.artefact_tables == "together"
-    first = [rehearsal.compared(table) for table in tables.together] if together else []
-    if together and all(value == "same" for found in first for value in found.values()):
-        matrix = {name: dict.fromkeys(ARTEFACTS, "same") for name in tables.each}
+    # Odd units change no number by chance alike; the other table has another number of rows, none of them old.
+    together = [base.after(*odd), all_alike(base, pipeline.door.domain)]
+    first = [rehearsal.compared(table) for table in together] if plan.structural.artefact_tables == "together" else []
+    if first and all(value == "same" for found in first for value in found.values()):
+        matrix = {name: dict.fromkeys(ARTEFACTS, "same") for name in each}
     else:
         matrix = {f"several changes at once, {at}": found for at, found in enumerate(first, start=1)}
-        matrix |= {name: rehearsal.compared(table) for name, table in tables.each.items()}
+        matrix |= {name: rehearsal.compared(table) for name, table in each.items()}
+    crowd = dict.fromkeys(ARTEFACTS, "same") | {"rows of others": _crowd(pipeline, base, odd)}
+    matrix["with as many rows again, all alike"] = crowd
     for name, how in refused.items():
         if how:
-            matrix[name] = {artefact: how if artefact == "failure" else "same" for artefact in ARTEFACTS}
-    return _judged(matrix, len(first) or len(tables.each), rehearsal)
+            matrix[f"with a unit of {name}"] = {artefact: how if artefact == "failure" else "same" for artefact in ARTEFACTS}
+    return _judged(matrix, rehearsal)
 
 
-def _taken(refused: Mapping[str, str], pipeline: Pipeline, base: RawRows) -> tuple[OddUnit, ...]:
-    """Rows that a file holds after all are odd rows like the others."""
-    new = int(base.labels.max()) + 1000
-    names = [name for name, how in refused.items() if not how]
-    texts = {f"with a unit of {name}": text for name, text in REFUSED.items()}
-    columns = pipeline.door.domain.names
-    return tuple(
-        OddUnit(name.removeprefix("with a unit of "), dict.fromkeys(columns, texts[name]), new + at, f"unit {new + at}")
-        for at, name in enumerate(names)
-    )
-
-
-def _judged(matrix: Mapping[str, Mapping[str, str]], fits: int, rehearsal: _Rehearsal) -> CheckResult:
+def _judged(matrix: Mapping[str, Mapping[str, str]], rehearsal: _Rehearsal) -> CheckResult:
     differs = [(name, a) for name, found in matrix.items() for a in ARTEFACTS if found[a] == "differs"]
     varies = sorted({a for found in matrix.values() for a in ARTEFACTS if found[a] == "varies"})
     details = {
@@ -214,7 +217,7 @@ def _judged(matrix: Mapping[str, Mapping[str, str]], fits: int, rehearsal: _Rehe
         "artefacts": list(ARTEFACTS),
         "matrix": [[found[artefact] for artefact in ARTEFACTS] for found in matrix.values()],
         "questions": len(rehearsal.taped["questions"]),  # type: ignore[arg-type]
-        "fits": fits + 1,
+        "fits": rehearsal.fits,
     }
     if differs:
         which = ", ".join(sorted({artefact for _, artefact in differs}))

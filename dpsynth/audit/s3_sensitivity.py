@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dpsynth.audit.door import Recorded, RecordedTraining
 from dpsynth.audit.result import CheckResult, Outcome
+from dpsynth.core.errors import DpsynthError
 
 __all__ = ["check_sensitivity"]
 
@@ -18,8 +18,12 @@ _ROUNDING = 1e-9
 _LOUD = 1e6
 
 
-def _change(record: Recorded, other: NDArray[np.float64]) -> float:
-    gap = other - record.true
+def _change(record: Recorded, table: Any) -> float:
+    """How far the answer moves; without end where the question cannot be asked of the table."""
+    try:
+        gap = record.requery(table) - record.true
+    except (LookupError, ValueError, DpsynthError):
+        return math.inf
     return float(np.abs(gap).max()) if record.kind == "select" else float(np.linalg.norm(gap))
 
 
@@ -67,7 +71,7 @@ def check_sensitivity(
     for record in records:
         reproduced &= bool(np.allclose(record.requery(base), record.true, rtol=1e-12, atol=_ROUNDING))
         for name, table in neighbours.items():
-            change = _change(record, record.requery(table))
+            change = _change(record, table)
             share = change / record.sensitivity if record.sensitivity > 0 else math.inf * (change > 0)
             worst[name] = max(worst.get(name, 0.0), 0.0 if math.isnan(share) else share)
             if not change <= record.sensitivity + _slack(record):

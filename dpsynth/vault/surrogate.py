@@ -222,9 +222,11 @@ class Door:
         """Made-up texts, taken in as people's rows are; see :func:`taken_in`. Raises what production raises."""
         return taken_in(self.domain, self.policy, self.unit, texts, ids, labels)
 
-    def same(self, one: SurrogateTable, other: SurrogateTable) -> bool:
-        """Whether two tables hold the same rows of the same units, in any order; not counted as a read."""
-        return one.domain == other.domain and _sorted_rows(one) == _sorted_rows(other)
+    def same(
+        self, one: SurrogateTable, other: SurrogateTable, units: NDArray[np.int64] | None = None
+    ) -> bool:
+        """Whether two tables hold the same rows, in any order, of ``units`` (None: of all); no read is counted."""
+        return one.domain == other.domain and _sorted_rows(one, units) == _sorted_rows(other, units)
 
     def open(self, table: SurrogateTable, cost: Cost, canary: SurrogateTable | None = None) -> SurrogateRun:
         """A witnessed run that may spend ``cost``; ``canary``: one unit's rows, in the table or not."""
@@ -235,7 +237,8 @@ class Door:
         return Tape(self.unit, self.noise)
 
 
-def _sorted_rows(table: SurrogateTable) -> list[tuple[int, ...]]:
+def _sorted_rows(table: SurrogateTable, units: NDArray[np.int64] | None) -> list[tuple[int, ...]]:
+    keep = np.ones(len(table._units), dtype=np.bool_) if units is None else np.isin(table._units, units)
     with uncounted(table):
-        columns = [column.tolist() for column in table._rows().values()]
-    return sorted(zip(table._units.tolist(), *columns, strict=True))
+        columns = [column[keep].tolist() for column in table._rows().values()]
+    return sorted(zip(table._units[keep].tolist(), *columns, strict=True))
