@@ -95,7 +95,9 @@ class CategoriesByRows(_DomainByRows):
     def _column(self, column: Column, texts: Sequence[str]) -> Column:
         if column.kind != "categorical":
             return column
-        return replace(column, values=tuple(dict.fromkeys((*column.values, *sorted({t.strip() for t in texts} - {""})))))
+        return replace(
+            column, values=tuple(dict.fromkeys((*column.values, *sorted({t.strip() for t in texts} - {""}))))
+        )
 
 
 class SeenCategories(_DomainByRows):

@@ -257,7 +257,7 @@ class SurrogateDoor(Protocol):
         """
 
     def same(self, one: Any, other: Any, units: NDArray[np.int64] | None = None) -> bool:
-        """Whether two surrogate tables hold the same rows, in any order, of ``units`` (None: of all units)."""
+        """Whether two tables hold the same rows, in any order, of ``units`` (None: of all units)."""
 
     def tape(self) -> Tape:
         """An empty tape."""

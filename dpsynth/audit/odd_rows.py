@@ -6,8 +6,9 @@ Made from the public domain alone.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,17 @@ from dpsynth.audit.surrogate import SurrogateRows
 from dpsynth.core.domain import Column, Domain
 from dpsynth.core.unit import PrivacyUnit
 
-__all__ = ["REFUSED", "OddUnit", "RawRows", "all_alike", "as_texts", "many_alike", "odd_units", "unfit_unit"]
+__all__ = [
+    "REFUSED",
+    "OddUnit",
+    "RawRows",
+    "all_alike",
+    "as_texts",
+    "many_alike",
+    "odd_units",
+    "one_by_one",
+    "unfit_unit",
+]
 
 _ENOUGH = 20
 _LONG = 10_000
@@ -152,7 +163,9 @@ def _odd_ids(
     return (
         OddUnit("more rows than the bound", lowest, label, f"unit {label}", many),
         *(
-            OddUnit(f"more rows than the bound, of {name}", rows[name], label + at, f"unit {label + at}", many)
+            OddUnit(
+                f"more rows than the bound, of {name}", rows[name], label + at, f"unit {label + at}", many
+            )
             for at, name in enumerate(("NaN", "unlisted values", "empty texts"), start=1)
         ),
         OddUnit("more rows than the bound, without an id", lowest, label + 4, "", many),
@@ -161,19 +174,30 @@ def _odd_ids(
     )
 
 
-def many_alike(base: RawRows, domain: Domain) -> RawRows:
-    """As many rows again, and some, of the last codes: whatever is typical or average becomes another."""
-    return base.after(*_alike(base, domain, code=-1))
+def one_by_one(base: RawRows, domain: Domain, unit: PrivacyUnit) -> dict[str, RawRows]:
+    """Neighbours of ``base``: each odd unit added by itself, under the same label; names say what is odd."""
+    label = int(base.labels.max()) + 1
+    units = (one for one in odd_units(base, domain, unit) if one.neighbour)
+    return {one.name: base.after(replace(one, label=label)) for one in units}
 
 
-def all_alike(base: RawRows, domain: Domain) -> RawRows:
-    """Some more rows than ``base``, all of other units and of the first codes: no other category is seen."""
-    none = RawRows({name: [] for name in domain.names}, [], np.zeros(0, dtype=np.int64))
-    return none.after(*_alike(base, domain, code=0))
+def many_alike(base: RawRows) -> RawRows:
+    """As many rows again, and some, all alike: whatever is typical or average becomes another."""
+    return base.after(*_alike(base))
 
 
-def _alike(base: RawRows, domain: Domain, code: int) -> list[OddUnit]:
-    row = {column.name: _text(column, code % column.size) for column in domain.columns}
+def all_alike(base: RawRows) -> RawRows:
+    """Some more rows than ``base``, all of other units and alike: no other value is seen."""
+    none = RawRows({name: [] for name in base.texts}, [], np.zeros(0, dtype=np.int64))
+    return none.after(*_alike(base))
+
+
+def _alike(base: RawRows) -> list[OddUnit]:
+    """Units of one row of values that are the rarest in ``base``, and not those of its last row."""
+    row = {}
+    for name, column in base.texts.items():
+        seen = Counter(text for text in column if text not in ("", column[-1])) or Counter(column)
+        row[name] = min(sorted(seen), key=seen.__getitem__)
     first = int(base.labels.max()) + 1
     labels = range(first, first + len(base.ids) + 5)
     return [OddUnit("", row, label, f"unit {label}") for label in labels]

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from dpsynth.audit.door import SurrogateRun
+from dpsynth.audit.door import SurrogateDoor, SurrogateRun
 from dpsynth.audit.g5_gradient import check_gradient_game
-from dpsynth.audit.odd_rows import as_texts, odd_units
+from dpsynth.audit.odd_rows import RawRows, as_texts, one_by_one
 from dpsynth.audit.pipeline import Fit, Pipeline
 from dpsynth.audit.plan import AuditPlan
 from dpsynth.audit.report import AuditReport
@@ -61,23 +61,37 @@ class Bench:
 
     @cached_property
     def near(self) -> dict[str, Any]:
-        """Neighbouring tables by what was changed; units of odd texts come through intake."""
+        """Neighbouring tables by what was changed."""
         door = self.pipeline.door
         changed = neighbours(self.rows, door.domain, door.unit)
-        near = {one.name: door.table(one.rows.codes, one.rows.units) for one in changed}
+        return {one.name: door.table(one.rows.codes, one.rows.units) for one in changed}
+
+    @cached_property
+    def near_as_texts(self) -> tuple[Any, dict[str, Any]]:
+        """The surrogate rows taken in as texts, and neighbours of that table with a unit of odd texts.
+
+        Those that came out alike are there once; what is not taken in is S2's.
+        """
+        door, near = self.pipeline.door, dict[str, Any]()
         texts = as_texts(self.rows, door.domain)
-        for unit in odd_units(texts, door.domain, door.unit):
-            odd = texts.after(unit)
-            with suppress(Exception):  # rows that are not taken in are S2's
-                table = door.intake(odd.texts, odd.ids, odd.labels)
-                if unit.neighbour and not any(door.same(table, other) for other in (self.base, *near.values())):
-                    near[f"a unit of {unit.name} added"] = table
-        return near
+        base = _taken_in(door, texts)
+        for name, odd in one_by_one(texts, door.domain, door.unit).items() if base is not None else ():
+            table = _taken_in(door, odd)
+            if table is not None and not any(door.same(table, other) for other in (base, *near.values())):
+                near[f"a unit of {name} added"] = table
+        return base, near
+
+
+def _taken_in(door: SurrogateDoor, rows: RawRows) -> Any:
+    """The table, or None where intake does not take the rows."""
+    with suppress(Exception):
+        return door.intake(rows.texts, rows.ids, rows.labels)
+    return None
 
 
 def _sensitivity(bench: Bench) -> CheckResult:
     first = bench.runs[0]
-    return check_sensitivity(first.records, bench.base, bench.near, first.trainings)
+    return check_sensitivity(first.records, bench.base, bench.near, first.trainings, bench.near_as_texts)
 
 
 _CHECKS: Mapping[str, Callable[[Bench], CheckResult]] = {

@@ -1,4 +1,4 @@
-"""S2, neighbour artefact diff: a pipeline is a function of the curator's answers and of coins, of nothing else.
+"""S2, neighbour artefact diff: a pipeline is a function of the curator's answers and of coins alone.
 
 One fit on surrogate rows is taped: what the curator answered, and every coin. The same fit on other rows then
 hears the same answers and coins. Whatever still differs came from the rows past every mechanism: the domain,
@@ -9,21 +9,29 @@ replayed, and not noise alone, an honest pipeline differs nowhere, exactly.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from dpsynth.accounting.reserve import plan_cost
 from dpsynth.audit.content import content
 from dpsynth.audit.door import Tape
-from dpsynth.audit.odd_rows import REFUSED, OddUnit, RawRows, all_alike, as_texts, many_alike, odd_units, unfit_unit
+from dpsynth.audit.odd_rows import (
+    REFUSED,
+    OddUnit,
+    RawRows,
+    all_alike,
+    as_texts,
+    many_alike,
+    odd_units,
+    unfit_unit,
+)
 from dpsynth.audit.pipeline import Pipeline
 from dpsynth.audit.plan import AuditPlan
 from dpsynth.audit.result import CheckResult, Outcome
 from dpsynth.audit.surrogate import PLANTED, SurrogateRows
 from dpsynth.audit.watching import Said, watched
 from dpsynth.core.curator import FittedModel
-from dpsynth.core.errors import BadInput, DpsynthError, PolicyRefusal
+from dpsynth.core.errors import BadInput, PolicyRefusal
 from dpsynth.core.table import SyntheticTable
 from dpsynth.mechanisms.rng import os_generator
 
@@ -50,8 +58,11 @@ class _Rehearsal:
         self._again: _Seen | None = None
 
     def compared(self, rows: RawRows) -> dict[str, str]:
-        """For each artefact: same, differs, or varies (it differs on the very same rows too)."""
-        return {name: self._verdict(name, value) for name, value in self.seen(rows).items()}
+        """For each artefact: same, differs, varies (it differs on the very same rows too), or not made."""
+        seen = self.seen(rows)
+        found = {name: self._verdict(name, value) for name, value in seen.items()}
+        unmade = [name for name in ARTEFACTS if seen[name] is None and self.taped[name] is not None]
+        return found | dict.fromkeys(unmade, "not made") if found["failure"] != "same" else found
 
     def _verdict(self, name: str, value: object) -> str:
         if value == self.taped[name]:
@@ -122,7 +133,7 @@ def _each(
     return {
         "without the unit of rare rows": as_texts(rows.without(PLANTED), domain),
         "without the unit with the most rows": as_texts(rows.without(most), domain),
-        "of other units, all alike": all_alike(base, domain),
+        "of other units, all alike": all_alike(base),
         **{f"with a unit of {unit.name}": base.after(unit) for unit in odd},
     }
 
@@ -133,11 +144,12 @@ def _crowd(pipeline: Pipeline, base: RawRows, odd: Sequence[OddUnit]) -> str:
     What is filled in, scaled or binned by what most rows hold is then filled in otherwise.
     """
     messy = base.after(*(unit for unit in odd if unit.neighbour))
-    crowded = many_alike(messy, pipeline.door.domain)
-    try:
-        one, two = (pipeline.door.intake(each.texts, each.ids, each.labels) for each in (messy, crowded))
-    except Exception:
-        return "same"  # a failure that depends on rows shows in the fits
+    crowded = many_alike(messy)
+    with watched():
+        try:
+            one, two = (pipeline.door.intake(each.texts, each.ids, each.labels) for each in (messy, crowded))
+        except Exception:
+            return "not made"  # a failure that depends on rows shows in the fits
     return "same" if pipeline.door.same(one, two, np.unique(messy.labels)) else "differs"
 
 
@@ -193,9 +205,13 @@ def check_artefacts(pipeline: Pipeline, rows: SurrogateRows, plan: AuditPlan) ->
     odd += tuple(unfit_unit(pipeline.door.domain, name, new + at) for at, name in enumerate(taken))
     each = _each(base, rows, pipeline, odd)
     matrix: dict[str, dict[str, str]] = {}
-    # Odd units change no number by chance alike; the other table has another number of rows, none of them old.
-    together = [base.after(*odd), all_alike(base, pipeline.door.domain)]
-    first = [rehearsal.compared(table) for table in together] if plan.structural.artefact_tables == "together" else []
+    # The first holds every oddity; the second holds none of the old rows, and another number of them.
+    together = [base.after(*odd), all_alike(base)]
+    first = (
+        [rehearsal.compared(table) for table in together]
+        if plan.structural.artefact_tables == "together"
+        else []
+    )
     if first and all(value == "same" for found in first for value in found.values()):
         matrix = {name: dict.fromkeys(ARTEFACTS, "same") for name in each}
     else:
@@ -205,7 +221,9 @@ def check_artefacts(pipeline: Pipeline, rows: SurrogateRows, plan: AuditPlan) ->
     matrix["with as many rows again, all alike"] = crowd
     for name, how in refused.items():
         if how:
-            matrix[f"with a unit of {name}"] = {artefact: how if artefact == "failure" else "same" for artefact in ARTEFACTS}
+            matrix[f"with a unit of {name}"] = {
+                artefact: how if artefact == "failure" else "same" for artefact in ARTEFACTS
+            }
     return _judged(matrix, rehearsal)
 
 
@@ -224,9 +242,11 @@ def _judged(matrix: Mapping[str, Mapping[str, str]], rehearsal: _Rehearsal) -> C
         plain = f"With the same answers and coins, {which} still depended on the rows: {differs[0][0]}."
         return _result("fail", plain, details)
     if varies:
-        plain = f"On the same rows, with the same answers and coins, these differ by themselves: {', '.join(varies)}."
+        plain = f"On the very same rows, answers and coins, these differ by themselves: {', '.join(varies)}."
         return _result("inconclusive", plain, details)
-    return _result("pass", "With the same answers and coins everything was the same, whatever the rows.", details)
+    return _result(
+        "pass", "With the same answers and coins everything was the same, whatever the rows.", details
+    )
 
 
 def _result(outcome: Outcome, plain: str, details: Mapping[str, object] | None = None) -> CheckResult:

@@ -2,9 +2,9 @@
 
 Floating-point noise betrays what it was added to: sums with 0 and with 1 end in different low bits (Mironov
 2012). Noise of an exact sampler on the integers cannot. The curator is asked for counts of a made-up table
-whose cells hold 0, and of one whose cells hold 1, at three scales: half a row, where a continuous law that
-is rounded to integers is far from the discrete one (Canonne, Kamath, Steinke 2020); and two large ones, where
-noise of few digits skips integers.
+whose cells hold 0, and of one whose cells hold 1, at four scales: half a row and one, where continuous laws
+that are rounded to integers are far from the discrete one (Canonne, Kamath, Steinke 2020); and two large
+ones, where noise of few digits skips integers.
 """
 
 from __future__ import annotations
@@ -26,15 +26,16 @@ from dpsynth.core.domain import Column, Domain
 
 __all__ = ["SCALES", "check_lattice"]
 
-SCALES = (0.5, 1000.0, float(1 << 31))
+_SMALL, _LARGE = (0.5, 1.0), (1000.0, float(1 << 31))
+SCALES = (*_SMALL, *_LARGE)
 """Scales of noise that are probed, in rows."""
 
 _RESIDUES = 16
-_TESTS = 4
+_TESTS = 8
 _ENOUGH = 10**15  # nano-rho: a made-up table has no budget to mind
 _TRAINED = (
-    "Noise of a training is continuous floating-point noise, rounded to single precision: it is on no lattice, "
-    "by design, and is not looked at here."
+    "Noise of a training is continuous floating-point noise, rounded to single precision: it is on no "
+    "lattice, by design, and is not looked at here."
 )
 
 
@@ -66,7 +67,9 @@ class _Drawn:
     @property
     def residues(self) -> tuple[list[int], list[int]]:
         """Remainders by 16 that were reached from 0, and from 1."""
-        zeros, ones = (np.unique(np.mod(drawn, _RESIDUES)).astype(int).tolist() for drawn in (self.zeros, self.ones))
+        zeros, ones = (
+            np.unique(np.mod(drawn, _RESIDUES)).astype(int).tolist() for drawn in (self.zeros, self.ones)
+        )
         return zeros, ones
 
 
@@ -87,17 +90,20 @@ def check_lattice(door: SurrogateDoor, plan: AuditPlan, trained: bool) -> CheckR
 
     Returns:
         fail where an answer is no integer, where low bits are skipped or differ between 0 and 1, or where
-        the law at half a row is not the discrete Gaussian; inconclusive on too few draws, or where the
+        the law at a small scale is not the discrete Gaussian; inconclusive on too few draws, or where the
         curator does not answer.
     """
-    if plan.structural is None or not _enough(plan.structural.lattice_draws, plan.structural.lattice_alpha, plan):
+    if plan.structural is None or not _enough(
+        plan.structural.lattice_draws, plan.structural.lattice_alpha, plan
+    ):
         return _result("inconclusive", "Too few draws to tell an exact sampler from a rounded one.", trained)
     draws, alpha = plan.structural.lattice_draws, plan.structural.lattice_alpha
     try:
         drawn = [_drawn(door, draws, scale) for scale in SCALES]
     except Exception as error:
         return _result("inconclusive", f"The curator gave no counts ({type(error).__name__}).", trained)
-    p = min(1.0, _TESTS * min(_law_p(drawn[0], which) for which in (drawn[0].zeros, drawn[0].ones - 1.0)))
+    small = drawn[: len(_SMALL)]
+    p = min(1.0, _TESTS * min(_law_p(one, noise) for one in small for noise in (one.zeros, one.ones - 1.0)))
     outcome, plain = _judge(drawn, p, alpha)
     return _result(outcome, plain, trained, drawn, p)
 
@@ -107,12 +113,15 @@ def _judge(drawn: list[_Drawn], p: float, alpha: float) -> tuple[Outcome, str]:
         return "fail", "Noisy counts are no integers: their low bits tell what the noise was added to."
     if any(one.scale < asked for one, asked in zip(drawn, SCALES, strict=True)):
         return "fail", "The curator declares less noise than it was asked for."
-    large = [residues for one in drawn[1:] for residues in one.residues]
+    large = [residues for one in drawn[len(_SMALL) :] for residues in one.residues]
     if any(len(residues) < _RESIDUES for residues in large):
         return "fail", "Noise skips integers, so that from 0 and from 1 different ones are reached."
     if p < alpha:
-        return "fail", "At a scale of half a row the noise is not the discrete Gaussian: no exact sampler."
-    return "pass", "Noisy counts are integers, all are reached from 0 and from 1, and small noise has its law."
+        return "fail", "Small noise is not the discrete Gaussian: no exact sampler drew it."
+    return (
+        "pass",
+        "Noisy counts are integers, all are reached from 0 and from 1, and small noise has its law.",
+    )
 
 
 def _drawn(door: SurrogateDoor, draws: int, scale: float) -> _Drawn:
@@ -145,10 +154,10 @@ def _law_p(drawn: _Drawn, noise: NDArray[np.float64]) -> float:
 
 
 def _enough(draws: int, alpha: float, plan: AuditPlan) -> bool:
-    """Whether a rounded normal law at half a row would be told from the discrete one with the plan's power."""
+    """Whether a rounded normal law at half a row is told from the discrete one with the plan's power."""
     law = discrete_normal(SCALES[0])
     exact, rounded = float(law.mass[law.reach]), float(2.0 * stats.norm.cdf(0.5 / SCALES[0]) - 1.0)
-    limit = stats.binom.ppf(alpha / (2.0 * _TESTS), draws, exact) - 1
+    limit = stats.binom.ppf(alpha / (2.0 * _TESTS), draws, exact) - 1.0
     return bool(stats.binom.cdf(limit, draws, rounded) >= plan.noise_power)
 
 

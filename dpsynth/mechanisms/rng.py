@@ -40,7 +40,7 @@ def os_torch_generator() -> torch.Generator:
 
 @contextmanager
 def rehearsed(key: int) -> Iterator[None]:
-    """Coins that fall alike each time: only for the surrogate door, which rehearses a pipeline on made-up rows.
+    """Coins that fall alike each time: only for the surrogate door, which rehearses fits on made-up rows.
 
     Inside, the generators made here, and those that numpy, torch and Python keep for everyone, are as they
     were inside any other block of the same key. Other threads make theirs as ever. No noise comes from them.

@@ -219,13 +219,13 @@ class Door:
     def intake(
         self, texts: Mapping[str, Sequence[str]], ids: Sequence[str], labels: NDArray[np.int64]
     ) -> SurrogateTable:
-        """Made-up texts, taken in as people's rows are; see :func:`taken_in`. Raises what production raises."""
+        """Made-up texts, taken in as people's rows are: see :func:`taken_in`; raises what production does."""
         return taken_in(self.domain, self.policy, self.unit, texts, ids, labels)
 
     def same(
         self, one: SurrogateTable, other: SurrogateTable, units: NDArray[np.int64] | None = None
     ) -> bool:
-        """Whether two tables hold the same rows, in any order, of ``units`` (None: of all); no read is counted."""
+        """Whether tables hold the same rows, in any order, of ``units`` (None: of all); not counted as read."""
         return one.domain == other.domain and _sorted_rows(one, units) == _sorted_rows(other, units)
 
     def open(self, table: SurrogateTable, cost: Cost, canary: SurrogateTable | None = None) -> SurrogateRun:

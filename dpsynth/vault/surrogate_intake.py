@@ -1,4 +1,4 @@
-"""Made-up texts taken in as people's rows are: written to a file, parsed, encoded and bounded by the same code.
+"""Made-up texts taken in as people's rows are: written to a file, then parsed, encoded and bounded alike.
 
 Where a surrogate door has no policy (small games, tests), the rules of intake follow from its domain.
 """

@@ -129,10 +129,10 @@ class TapedCurator(TableCurator):
             self.agree(question, chosen)
             return chosen
         self._scores(mechanism, estimates)
-        chosen = self.agree(question, None)
-        if not isinstance(chosen, int):
+        said = self.agree(question, None)
+        if not isinstance(said, int):
             raise OffTape("the tape holds no choice here")
-        return chosen
+        return said
 
     def _train(self, mechanism: GradientMechanism) -> GradientSource:
         from dpsynth.vault.surrogate_tape_training import TapedGradients  # late: torch takes seconds
