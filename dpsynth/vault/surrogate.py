@@ -225,7 +225,7 @@ class Door:
     def same(
         self, one: SurrogateTable, other: SurrogateTable, units: NDArray[np.int64] | None = None
     ) -> bool:
-        """Whether tables hold the same rows, in any order, of ``units`` (None: of all); not counted as read."""
+        """Whether tables hold the same rows, in any order, of ``units`` (None: of all); no read counts."""
         return one.domain == other.domain and _sorted_rows(one, units) == _sorted_rows(other, units)
 
     def open(self, table: SurrogateTable, cost: Cost, canary: SurrogateTable | None = None) -> SurrogateRun:
