@@ -98,12 +98,14 @@ _Odd = Callable[[Column], str]
 
 
 def _end(last: bool, step: float = 0.0) -> _Odd:
-    """The first or last listed value; of numbers the bound, or the float next to it; else a near miss."""
+    """The first or last listed value, or one that misses it; of numbers the bound, or the one next to it."""
 
     def text(column: Column) -> str:
         if column.kind == "categorical":
             return column.values[-int(last)] + ("" if not step else "_")
         edge = column.edges[-int(last)]
+        if step and column.kind == "integer":
+            return str(int(float(edge)) + (1 if step > 0 else -1))
         return edge if not step else repr(math.nextafter(float(edge), step))
 
     return text

@@ -74,8 +74,8 @@ class _Drawn:
 
 
 def _lowest_bit(value: float) -> int:
-    """Exponent of the lowest bit of a number, at most 0."""
-    if value == math.floor(value):
+    """Exponent of the lowest bit of a number, at most 0; 0 for what is no number."""
+    if not math.isfinite(value) or value == math.floor(value):
         return 0
     return -(float(value).as_integer_ratio()[1].bit_length() - 1)
 

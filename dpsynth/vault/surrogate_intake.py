@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -70,7 +71,9 @@ def _written(policy: Policy, texts: Mapping[str, Sequence[str]], ids: Sequence[s
     columns = [known.get(name, [""] * len(ids)) for name in names]
     if policy.source.format == "parquet":
         stream = io.BytesIO()
-        arrays = [pa.array([_bytes(text) for text in column]).cast(pa.string()) for column in columns]
+        as_given = pc.CastOptions(pa.string(), allow_invalid_utf8=True)
+        made = [pa.array([_bytes(text) for text in column], pa.binary()) for column in columns]
+        arrays = [pc.cast(column, options=as_given) for column in made]
         pq.write_table(pa.table(dict(zip(names, arrays, strict=True))), stream)
         return stream.getvalue()
     text = io.StringIO(newline="")
