@@ -5,7 +5,8 @@ Protocols only: the vault implements them, and the two rooms meet in the service
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,11 +14,19 @@ from numpy.typing import NDArray
 
 from dpsynth.accounting.cost import Cost
 from dpsynth.accounting.events import Event, SampledGaussian
-from dpsynth.core.curator import Curator
+from dpsynth.core.curator import Curator, Progress
 from dpsynth.core.domain import Clique, Domain
 from dpsynth.core.unit import PrivacyUnit
 
-__all__ = ["Recorded", "RecordedTraining", "SurrogateDoor", "SurrogateRun", "TrainingProbe"]
+__all__ = [
+    "Recorded",
+    "RecordedTraining",
+    "Rehearsed",
+    "SurrogateDoor",
+    "SurrogateRun",
+    "Tape",
+    "TrainingProbe",
+]
 
 
 class Recorded(Protocol):
@@ -182,6 +191,40 @@ class SurrogateRun(Protocol):
         """Every event charged to the run's filter, in order."""
 
 
+class Rehearsed(Protocol):
+    """One fit of a rehearsal: its curator, and what passed it but for the answers."""
+
+    @property
+    def curator(self) -> Curator:
+        """What the synthesizer is given."""
+
+    @property
+    def domain(self) -> Domain:
+        """The domain that the curator shows."""
+
+    @property
+    def questions(self) -> Sequence[str]:
+        """Everything that was asked, in order."""
+
+    @property
+    def told(self) -> Sequence[Progress]:
+        """Progress that was passed on."""
+
+    @property
+    def charged(self) -> Sequence[object]:
+        """Events that were charged."""
+
+
+class Tape(Protocol):
+    """Answers and coins of one fit, for fits on other rows to hear again."""
+
+    def played(self, table: Any, cost: Cost) -> AbstractContextManager[Rehearsed]:
+        """A run with ``cost`` to spend: the first is taped, later ones hear the tape.
+
+        Inside, all randomness that the program hands out is the same for each run of a tape.
+        """
+
+
 class SurrogateDoor(Protocol):
     """Builds surrogate tables by the same bounding and opens the same curator as for people's rows."""
 
@@ -201,6 +244,23 @@ class SurrogateDoor(Protocol):
 
         Every table of one door is bounded with the same key, so that neighbours stay neighbours.
         """
+
+    def intake(
+        self, texts: Mapping[str, Sequence[str]], ids: Sequence[str], labels: NDArray[np.int64]
+    ) -> Any:
+        """A surrogate table from texts, by the path of people's rows. Raises what that path raises.
+
+        Args:
+            texts: a list of texts for each column of the domain; a surrogate escape is a byte of no text.
+            ids: the unit's id in each row, for policies with an id column.
+            labels: what the auditor calls the unit of each row, shape (rows,).
+        """
+
+    def same(self, one: Any, other: Any, units: NDArray[np.int64] | None = None) -> bool:
+        """Whether two tables hold the same rows, in any order, of ``units`` (None: of all units)."""
+
+    def tape(self) -> Tape:
+        """An empty tape."""
 
     def open(self, table: Any, cost: Cost, canary: Any = None) -> SurrogateRun:
         """A witnessed run with ``cost`` to spend.

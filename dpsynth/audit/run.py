@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from dpsynth.audit.door import SurrogateRun
+from dpsynth.audit.door import SurrogateDoor, SurrogateRun
 from dpsynth.audit.g5_gradient import check_gradient_game
+from dpsynth.audit.odd_rows import RawRows, as_texts, one_by_one
 from dpsynth.audit.pipeline import Fit, Pipeline
 from dpsynth.audit.plan import AuditPlan
 from dpsynth.audit.report import AuditReport
 from dpsynth.audit.result import CheckResult
 from dpsynth.audit.s1_ledger import check_ledger
+from dpsynth.audit.s2_artefacts import check_artefacts
 from dpsynth.audit.s3_sensitivity import check_sensitivity
 from dpsynth.audit.s4_noise import check_noise
+from dpsynth.audit.s6_lattice import check_lattice
 from dpsynth.audit.s7_sampling import check_sampling
 from dpsynth.audit.s8_clip import check_clipping
 from dpsynth.audit.surrogate import PLANTED, SurrogateRows, make_surrogate, neighbours
@@ -62,16 +66,40 @@ class Bench:
         changed = neighbours(self.rows, door.domain, door.unit)
         return {one.name: door.table(one.rows.codes, one.rows.units) for one in changed}
 
+    @cached_property
+    def near_as_texts(self) -> tuple[Any, dict[str, Any]]:
+        """The surrogate rows taken in as texts, and neighbours of that table with a unit of odd texts.
+
+        Those that came out alike are there once; what is not taken in is S2's.
+        """
+        door, near = self.pipeline.door, dict[str, Any]()
+        texts = as_texts(self.rows, door.domain)
+        base = _taken_in(door, texts)
+        for name, odd in one_by_one(texts, door.domain, door.unit).items() if base is not None else ():
+            table = _taken_in(door, odd)
+            if table is not None and not any(door.same(table, other) for other in (base, *near.values())):
+                near[f"a unit of {name} added"] = table
+        return base, near
+
+
+def _taken_in(door: SurrogateDoor, rows: RawRows) -> Any:
+    """The table, or None where intake does not take the rows."""
+    with suppress(Exception):
+        return door.intake(rows.texts, rows.ids, rows.labels)
+    return None
+
 
 def _sensitivity(bench: Bench) -> CheckResult:
     first = bench.runs[0]
-    return check_sensitivity(first.records, bench.base, bench.near, first.trainings)
+    return check_sensitivity(first.records, bench.base, bench.near, first.trainings, bench.near_as_texts)
 
 
 _CHECKS: Mapping[str, Callable[[Bench], CheckResult]] = {
     "S1": lambda bench: check_ledger(bench.runs, bench.pipeline.claim),
+    "S2": lambda bench: check_artefacts(bench.pipeline, bench.rows, bench.plan),
     "S3": _sensitivity,
     "S4": lambda bench: check_noise(bench.runs, bench.plan, bench.rng),
+    "S6": lambda bench: check_lattice(bench.pipeline.door, bench.plan, bench.pipeline.trains),
     "S7": lambda bench: check_sampling(bench.runs, bench.pipeline.door.domain.names, bench.plan, bench.rng),
     "S8": lambda bench: check_clipping(bench.runs[0].trainings),
     "G5": lambda bench: check_gradient_game(bench.runs, bench.pipeline.claim, bench.plan),

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dpsynth.audit.door import Recorded, RecordedTraining
 from dpsynth.audit.result import CheckResult, Outcome
+from dpsynth.core.errors import DpsynthError
 
 __all__ = ["check_sensitivity"]
 
@@ -18,8 +20,12 @@ _ROUNDING = 1e-9
 _LOUD = 1e6
 
 
-def _change(record: Recorded, other: NDArray[np.float64]) -> float:
-    gap = other - record.true
+def _change(record: Recorded, base: Any, table: Any) -> float:
+    """How far the answer moves; without end where the question cannot be asked of the tables."""
+    try:
+        gap = record.requery(table) - (record.true if base is None else record.requery(base))
+    except (LookupError, ValueError, DpsynthError):
+        return math.inf
     return float(np.abs(gap).max()) if record.kind == "select" else float(np.linalg.norm(gap))
 
 
@@ -48,6 +54,7 @@ def check_sensitivity(
     base: Any,
     neighbours: Mapping[str, Any],
     trainings: Sequence[RecordedTraining] = (),
+    taken_in: tuple[Any, Mapping[str, Any]] = (None, MappingProxyType({})),
 ) -> CheckResult:
     """Ask every recorded question again, without noise, on the neighbours.
 
@@ -56,24 +63,32 @@ def check_sensitivity(
         trainings: trainings of that fit; a clipped sum may move by the clip.
         base: the surrogate table of that fit.
         neighbours: name of each change, and the changed surrogate table.
+        taken_in: the same rows taken in as texts (which rows of a unit stay may differ), and neighbours of
+            that table.
 
     Returns:
         fail if any change exceeds its declared sensitivity, or if the base answers cannot be reproduced;
         inconclusive if nothing was asked.
     """
+    raw, odd = taken_in
+    pairs = [
+        *((name, None, one) for name, one in neighbours.items()),
+        *((n, raw, one) for n, one in odd.items()),
+    ]
     worst: dict[str, float] = {}
     exceeded: set[str] = set()
     reproduced = True
     for record in records:
         reproduced &= bool(np.allclose(record.requery(base), record.true, rtol=1e-12, atol=_ROUNDING))
-        for name, table in neighbours.items():
-            change = _change(record, record.requery(table))
+        for name, origin, table in pairs:
+            change = _change(record, origin, table)
             share = change / record.sensitivity if record.sensitivity > 0 else math.inf * (change > 0)
             worst[name] = max(worst.get(name, 0.0), 0.0 if math.isnan(share) else share)
             if not change <= record.sensitivity + _slack(record):
                 exceeded.add(name)
     steady = all(t.probe is not None and t.probe.repeats for t in trainings)
-    for name, share in _moves(trainings, base, neighbours) if steady else ():
+    moves = chain(_moves(trainings, base, neighbours), _moves(trainings, raw, odd))
+    for name, share in moves if steady else ():
         worst[name] = max(worst.get(name, 0.0), share)
         if not share <= 1.0 + _ROUNDING:
             exceeded.add(name)
@@ -88,7 +103,7 @@ def check_sensitivity(
         plain=plain,
         estimate=max(worst.values(), default=None),
         threshold=1.0,
-        n=(len(records) + len(trainings)) * len(neighbours),
+        n=(len(records) + len(trainings)) * len(pairs),
         could_have_found="any answer that moves more than declared on these neighbours" if asked else "",
         details={"largest_share_of_declared": worst, "mechanisms": len(records) + len(trainings)},
     )

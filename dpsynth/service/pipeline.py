@@ -173,7 +173,7 @@ class Run:
             guarantee.rho_nano, guarantee.epsilon, guarantee.delta, guarantee.mu2_nano, guarantee.omega
         )
         roles = [column.role for column in policy.columns if column.kept]
-        door = Door(policy.domain(), policy.unit(), self._noise)
+        door = Door(policy.domain(), policy.unit(), self._noise, policy)
         return run_audit(
             Pipeline(synthesizer, door, claim, policy.synthesis.max_model_cells),
             plan,

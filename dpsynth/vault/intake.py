@@ -19,7 +19,7 @@ from dpsynth.vault.counting.rows import Codes, MemoryRows, RowSource, code_type
 from dpsynth.vault.encode import ColumnEncoder
 from dpsynth.vault.raw import RawTable, Texts
 
-__all__ = ["encode_rows"]
+__all__ = ["encode_rows", "unit_number"]
 
 _IN_MEMORY = 1 << 27
 """Bytes of codes that the policy's max_rows may need before they are written to a file instead."""
@@ -78,12 +78,12 @@ def encode_rows(raw: RawTable, policy: Policy) -> tuple[RowSource, NDArray[np.in
 
 
 def _units(ids: Texts) -> NDArray[np.int64]:
-    numbers = np.array([_unit_number(id_text(text)) for text in ids.values], dtype=np.int64)
+    numbers = np.array([unit_number(id_text(text)) for text in ids.values], dtype=np.int64)
     units: NDArray[np.int64] = numbers[ids.index]
     return units
 
 
-def _unit_number(text: str) -> int:
+def unit_number(text: str) -> int:
     """A 62-bit digest of an id: two ids collide with negligible probability, and merging is safe."""
     if not text:
         return -1

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from dpsynth.policy.model import Policy
 from dpsynth.vault.bounding import bound_contributions, in_partition
-from dpsynth.vault.counting.rows import whole_columns
+from dpsynth.vault.counting.rows import RowSource, whole_columns
 from dpsynth.vault.intake import encode_rows
 from dpsynth.vault.sources import SourceBytes, check_fingerprint, parse
 from dpsynth.vault.table import SensitiveTable
 
-__all__ = ["CoinedRows", "flip_coin", "open_table"]
+__all__ = ["CoinedRows", "admitted", "flip_coin", "open_table"]
 
 
 def open_table(
@@ -26,6 +26,21 @@ def open_table(
     With ``partition``, a public value of the policy's partition column, only the units of that part.
     """
     check_fingerprint(data, expected_sha256)
+    source, units = admitted(data, policy, secrets.token_bytes(32), partition)
+    return SensitiveTable(policy.domain(), source, units)
+
+
+def admitted(
+    data: SourceBytes, policy: Policy, key: bytes, partition: str = ""
+) -> tuple[RowSource, NDArray[np.int64]]:
+    """Rows of a file that may be counted, encoded and bounded, and the unit of each; see :func:`open_table`.
+
+    Args:
+        data: the file.
+        policy: its format, columns, domain and unit.
+        key: decides which rows of a unit with too many stay.
+        partition: a public value of the policy's partition column, or empty.
+    """
     domain = policy.domain()
     source, units = encode_rows(parse(data, policy, thorough=False), policy)
     keep = np.ones(len(units), dtype=np.bool_)
@@ -35,10 +50,10 @@ def open_table(
         keep = in_partition(units, codes, domain[column].values.index(partition))
     if policy.privacy_unit.id_column is not None:
         bound = policy.privacy_unit.max_rows_per_unit
-        keep[keep] = bound_contributions(units[keep], bound, secrets.token_bytes(32))
+        keep[keep] = bound_contributions(units[keep], bound, key)
     elif not partition:
-        return SensitiveTable(domain, source, units)  # each row is a unit, and all of them are wanted
-    return SensitiveTable(domain, source.where(keep), units[keep])
+        return source, units  # each row is a unit, and all of them are wanted
+    return source.where(keep), units[keep]
 
 
 @dataclass(frozen=True, repr=False)

@@ -6,7 +6,7 @@ from codes that the auditor made up from the public domain; a table of people do
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -23,9 +23,12 @@ from dpsynth.core.unit import PrivacyUnit
 from dpsynth.mechanisms.marginal import MarginalMechanism
 from dpsynth.mechanisms.noise import Noise
 from dpsynth.mechanisms.select import SelectMechanism
+from dpsynth.policy.model import Policy
 from dpsynth.vault.bounding import bound_contributions
 from dpsynth.vault.curator import TableCurator
+from dpsynth.vault.surrogate_intake import SURROGATE_KEY, taken_in
 from dpsynth.vault.surrogate_table import SurrogateTable, uncounted
+from dpsynth.vault.surrogate_tape import Tape
 
 if TYPE_CHECKING:
     from dpsynth.core.gradient import GradientSource
@@ -193,21 +196,49 @@ class SurrogateRun:
 
 @dataclass(frozen=True)
 class Door:
-    """Opens surrogate tables with the mechanisms and the contribution bounding of production."""
+    """Opens surrogate tables with the mechanisms, the intake and the contribution bounding of production.
+
+    Attributes:
+        policy: rules of intake for texts; None: what follows from the domain.
+    """
 
     domain: Domain
     unit: PrivacyUnit
     noise: Noise
+    policy: Policy | None = None
 
     def over(self, domain: Domain) -> Door:
         """The same unit and noise over another public domain."""
-        return replace(self, domain=domain)
+        return replace(self, domain=domain, policy=None)
 
     def table(self, codes: Mapping[str, NDArray[np.int64]], units: NDArray[np.int64]) -> SurrogateTable:
         """Made-up codes after contribution bounding; the key is public because the rows are."""
-        keep = bound_contributions(units, self.unit.max_rows, b"surrogate")
+        keep = bound_contributions(units, self.unit.max_rows, SURROGATE_KEY)
         return SurrogateTable(self.domain, {n: codes[n][keep] for n in self.domain.names}, units[keep])
+
+    def intake(
+        self, texts: Mapping[str, Sequence[str]], ids: Sequence[str], labels: NDArray[np.int64]
+    ) -> SurrogateTable:
+        """Made-up texts, taken in as people's rows are: see :func:`taken_in`; raises what production does."""
+        return taken_in(self.domain, self.policy, self.unit, texts, ids, labels)
+
+    def same(
+        self, one: SurrogateTable, other: SurrogateTable, units: NDArray[np.int64] | None = None
+    ) -> bool:
+        """Whether tables hold the same rows, in any order, of ``units`` (None: of all); no read counts."""
+        return one.domain == other.domain and _sorted_rows(one, units) == _sorted_rows(other, units)
 
     def open(self, table: SurrogateTable, cost: Cost, canary: SurrogateTable | None = None) -> SurrogateRun:
         """A witnessed run that may spend ``cost``; ``canary``: one unit's rows, in the table or not."""
         return SurrogateRun(table, PrivacyFilter(cost), self.noise, self.unit, canary)
+
+    def tape(self) -> Tape:
+        """An empty tape for rehearsals over these tables."""
+        return Tape(self.unit, self.noise)
+
+
+def _sorted_rows(table: SurrogateTable, units: NDArray[np.int64] | None) -> list[tuple[int, ...]]:
+    keep = np.ones(len(table._units), dtype=np.bool_) if units is None else np.isin(table._units, units)
+    with uncounted(table):
+        columns = [column[keep].tolist() for column in table._rows().values()]
+    return sorted(zip(table._units[keep].tolist(), *columns, strict=True))
