@@ -18,8 +18,10 @@ from dpsynth.audit.result import CheckResult
 from dpsynth.audit.s1_ledger import check_ledger
 from dpsynth.audit.s3_sensitivity import check_sensitivity
 from dpsynth.audit.s4_noise import check_noise
+from dpsynth.audit.s5_repeats import check_repeats
 from dpsynth.audit.s7_sampling import check_sampling
 from dpsynth.audit.s8_clip import check_clipping
+from dpsynth.audit.s9_copies import check_copies_made
 from dpsynth.audit.surrogate import PLANTED, SurrogateRows, make_surrogate, neighbours
 from dpsynth.audit.untested import untested
 from dpsynth.audit.verdict import judge
@@ -72,8 +74,10 @@ _CHECKS: Mapping[str, Callable[[Bench], CheckResult]] = {
     "S1": lambda bench: check_ledger(bench.runs, bench.pipeline.claim),
     "S3": _sensitivity,
     "S4": lambda bench: check_noise(bench.runs, bench.plan, bench.rng),
+    "S5": lambda bench: check_repeats(bench.pipeline, bench.rows, bench.fits, bench.plan, bench.rng),
     "S7": lambda bench: check_sampling(bench.runs, bench.pipeline.door.domain.names, bench.plan, bench.rng),
     "S8": lambda bench: check_clipping(bench.runs[0].trainings),
+    "S9": lambda bench: check_copies_made(bench.pipeline, bench.plan, bench.rng),
     "G5": lambda bench: check_gradient_game(bench.runs, bench.pipeline.claim, bench.plan),
 }
 

@@ -6,7 +6,11 @@ surrogate tables). Differentially private noise never comes from it: see :mod:`d
 
 from __future__ import annotations
 
+import random
 import secrets
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +18,7 @@ import numpy as np
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["os_generator", "os_torch_generator"]
+__all__ = ["os_generator", "os_torch_generator", "wound_back"]
 
 
 def os_generator() -> np.random.Generator:
@@ -29,3 +33,26 @@ def os_torch_generator() -> torch.Generator:
     generator = torch.Generator()
     generator.manual_seed(secrets.randbits(64))
     return generator
+
+
+@contextmanager
+def wound_back() -> Iterator[None]:
+    """The global generators of Python, numpy and, where it is loaded, torch, always at the same start inside.
+
+    For audits alone: whatever differs between two runs inside of it was not drawn from these. They go on
+    afterwards where they were.
+    """
+    torch = sys.modules.get("torch")
+    python, numpy_state = random.getstate(), np.random.get_state()
+    torch_state = torch.get_rng_state() if torch else None
+    try:
+        random.seed(0)
+        np.random.seed(0)
+        if torch:
+            torch.default_generator.manual_seed(0)
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy_state)
+        if torch and torch_state is not None:
+            torch.set_rng_state(torch_state)
