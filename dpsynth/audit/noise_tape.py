@@ -133,7 +133,7 @@ def _same_counts(between: str, pairs: Sequence[tuple[_Answer, _Answer]]) -> Nois
 
 
 def _poisson(name: str, seen: int, expected: float) -> NoiseTest:
-    """Upper tail: far above its mean Poisson's is no lighter than that of independent trials (Hoeffding 1956)."""
+    """Upper tail; above the mean it is no lighter than that of independent trials (Hoeffding 1956)."""
     return NoiseTest(name, float(stats.poisson.sf(seen - 1, expected)) if seen > expected else 1.0, True)
 
 

@@ -157,9 +157,10 @@ def check_copies_made(pipeline: Pipeline, plan: AuditPlan, rng: np.random.Genera
     if section is None:
         raise ValueError("the plan has no structural section")
     own = pipeline.door.domain
-    # By chance fewer than ``copy_alpha`` such rows in all: then two of them, or one, are seen.
+    # Then chance makes fewer than ``copy_alpha`` such rows in all fits together, so that one is too many; a
+    # fitted model is less even than chance, hence a column more.
     around = 1.0 + sum(own.shape) + 10.0 * _CODES
-    needed = section.copy_fits * section.copy_rows**2 * around / section.copy_alpha
+    needed = _CODES * section.copy_fits * section.copy_rows**2 * around / section.copy_alpha
     domain = widened(own, needed)
     try:
         pools = _looked(replace(pipeline, door=pipeline.door.over(domain)), section, rng)

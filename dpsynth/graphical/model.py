@@ -73,9 +73,12 @@ class GraphicalModel:
         return self.layout.outward(self.beliefs.marginal(ids) * self.total, clique)
 
     def log_density(self, codes: NDArray[np.int64]) -> Array | None:
-        """Log-probability of each of ``codes`` (rows, columns in domain order); None with counts beyond the tree.
+        """Natural log of each row's probability, shape (rows,); None where there are counts beyond the tree.
 
         Rows then follow a posterior that has no closed form.
+
+        Args:
+            codes: shape (rows, columns), in domain order.
         """
         if self.beyond:
             return None
