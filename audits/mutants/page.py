@@ -25,8 +25,8 @@ def page(found: dict[str, Any]) -> str:
     lines = [
         "# Planted faults, and who finds them",
         "",
-        "Each fault is planted in a pipeline that is otherwise correct, and audited with fresh entropy by the",
-        "plan of its tier. A run counts as found where every test that owes the fault a flag fails.",
+        "Each fault is planted in a pipeline that is otherwise correct, and audited with fresh entropy by",
+        "the plan of its tier. A run counts as found where every test that owes the fault a flag fails.",
         "",
         "![Share of runs in which each planted fault was found](mutants.svg)",
         "",
@@ -47,7 +47,7 @@ def page(found: dict[str, Any]) -> str:
         lines += [
             "Whole audits of correct pipelines on made-up people. A block is a verdict that blocks or stops.",
             "",
-            "| pipeline | tier | runs | blocks | upper 95 % bound of the rate | verdicts | tests that failed |",
+            "| pipeline | tier | runs | blocks | upper 95 % bound of the rate | verdicts | failed tests |",
             "|---|---|---|---|---|---|---|",
         ]
     for each in found["correct"]:
@@ -67,9 +67,9 @@ def picture(found: dict[str, Any]) -> str:
     """SVG: for each fault a bar of the share of runs that found it, with its numbers, tier and fits."""
     mutants = found["mutants"]
     width, height = _LEFT + _BAR + _RIGHT, _ROW * (len(mutants) + 2)
+    size = f'width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" '
-        f'height="{height}" font-family="sans-serif" font-size="13" role="img">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="13" role="img">',
         "<title>Share of runs in which each planted fault was found</title>",
         f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
         _text(8, _ROW, "Planted fault", bold=True),

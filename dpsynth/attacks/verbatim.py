@@ -58,7 +58,7 @@ def expected_near(
 
 
 def poisson_more(hits: int, expected: float) -> float:
-    """Chance of ``hits`` or more where ``expected`` are: an upper bound for independent rows (Hoeffding 1956)."""
+    """Chance of ``hits`` or more where ``expected`` are: a bound for independent rows (Hoeffding 1956)."""
     return float(stats.poisson.sf(hits - 1, expected)) if hits > expected else 1.0
 
 
