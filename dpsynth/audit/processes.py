@@ -57,7 +57,8 @@ def fit_elsewhere(
     again = _each("spawn", pipeline, rows, canary, count, seconds)
     if all(isinstance(each, NoiseTape) for each in again):
         return Elsewhere(tuple(again), forked=False)
-    return Elsewhere((), False, next(each for each in again if isinstance(each, str)))
+    trouble = [next(each for each in tries if isinstance(each, str)) for tries in (found, again)]
+    return Elsewhere((), False, f"forked, {trouble[0]}; started afresh, {trouble[1]}")
 
 
 def _each(
