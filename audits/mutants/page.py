@@ -7,7 +7,7 @@ from typing import Any
 
 __all__ = ["page", "picture"]
 
-_ROW, _LEFT, _BAR, _RIGHT = 26, 400, 200, 230
+_ROW, _LEFT, _BAR, _RIGHT = 26, 440, 200, 400
 
 
 def _state(mutant: dict[str, Any]) -> str:

@@ -81,13 +81,13 @@ def test_noise_from_a_global_generator_fails_although_its_fits_differ(repeats, m
 
 
 def test_workers_that_share_a_state_fail_although_all_other_runs_differ(repeats, marginal) -> None:
-    result = repeats(marginal.correct(Independent(), noise=marginal._ProcessNoise()))
+    result = repeats(marginal.correct(Independent(), noise=marginal.ProcessNoise()))
     assert result.outcome == "fail"
     assert all("worker 1 and worker 2" in name for name in result.details["rejected"])
 
 
 def test_a_second_release_with_the_first_ones_noise_fails(repeats, marginal) -> None:
-    result = repeats(marginal.correct(Independent(), door=marginal._RefreshingDoor))
+    result = repeats(marginal.correct(Independent(), door=marginal.RefreshingDoor))
     assert result.outcome == "fail"
     assert all("second release" in name for name in result.details["rejected"])
 
@@ -109,7 +109,7 @@ def test_noise_of_which_half_is_used_again_fails(repeats, marginal) -> None:
     assert repeats(marginal.correct(Independent(), noise=HalfReused())).outcome == "fail"
 
 
-@pytest.mark.parametrize("fault", ["_Weaker", "_SilentAt"])
+@pytest.mark.parametrize("fault", ["Weaker", "SilentAt"])
 def test_too_little_noise_or_none_is_no_repetition(repeats, marginal, fault) -> None:
     noise = getattr(marginal, fault)(15)
     assert repeats(marginal.correct(Independent(), noise=noise)).outcome != "fail"

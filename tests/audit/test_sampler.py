@@ -104,7 +104,7 @@ def test_a_correct_pipeline_passes_and_says_what_it_would_have_seen(look, margin
 
 
 def test_a_model_that_copies_a_row_now_and_then_fails(look, marginal) -> None:
-    result = look(marginal.correct(marginal._Copier(Independent(), 0.5)))
+    result = look(marginal.correct(marginal.Copier(Independent(), 0.5)))
     assert (result.outcome, "equal to a row" in result.plain) == ("fail", True)
 
 
@@ -131,7 +131,7 @@ class NoDensity:
 def test_without_a_density_rows_left_out_are_what_hits_are_compared_with(
     look, marginal, chance, outcome
 ) -> None:
-    result = look(marginal.correct(NoDensity(marginal._Copier(Independent(), chance))))
+    result = look(marginal.correct(NoDensity(marginal.Copier(Independent(), chance))))
     assert (result.outcome, result.details["pools"][0]["against"]) == (outcome, "rows left out")
 
 
