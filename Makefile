@@ -5,11 +5,14 @@ WORKERS ?= 2
 PORT ?= 8501
 KILLS ?= 200
 ROWS ?= 10000000
+ROUNDS ?= 20
+RUNS ?= 300
+TIER ?= quick
 COLUMNS ?= 24
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo app test lint bench bench-audit bench-counting bench-dpsgd bench-gan bench-marginals torture clean
+.PHONY: demo app test lint audit-mutants bench bench-audit bench-counting bench-dpsgd bench-gan bench-marginals torture clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo
@@ -33,6 +36,12 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict dpsynth
 	$(BIN)/lint-imports --no-cache --no-logo
+
+# Every planted fault through the plan of its tier ROUNDS times, correct pipelines through the whole gate RUNS
+# times; hours in all, resumable. MUTANTS takes more of the driver's flags, such as --only P1,P3.
+audit-mutants: $(VENV)/.dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m audits.mutants.scoreboard --tier $(TIER) --rounds $(ROUNDS) \
+		--correct independent,mst,aim,gan-short --runs $(RUNS) --jobs $(WORKERS) $(MUTANTS)
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.run

@@ -168,10 +168,10 @@ class StopByRows(_ByRows):
 
 
 FAULTS: Mapping[str, Callable[[], AbstractContextManager[None]]] = {
-    "P13 shuffled batches of one size": shuffled_batches,
-    "P14 the batch's sum is clipped": clipped_by_batch,
-    "P14 the batch's mean is clipped": lambda: clipped_by_batch(mean=True),
-    "P14 small batches are not clipped": small_batches_unclipped,
-    "half the noise": halved_noise,
+    "shuffled batches of one size": shuffled_batches,
+    "the batch's sum is clipped": clipped_by_batch,
+    "the batch's mean is clipped": lambda: clipped_by_batch(mean=True),
+    "small batches are not clipped": small_batches_unclipped,
+    "half the noise of a training": halved_noise,
 }
 """Faults of the mechanism, by name for people."""

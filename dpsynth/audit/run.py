@@ -21,9 +21,11 @@ from dpsynth.audit.s1_ledger import check_ledger
 from dpsynth.audit.s2_artefacts import check_artefacts
 from dpsynth.audit.s3_sensitivity import check_sensitivity
 from dpsynth.audit.s4_noise import check_noise
+from dpsynth.audit.s5_repeats import check_repeats
 from dpsynth.audit.s6_lattice import check_lattice
 from dpsynth.audit.s7_sampling import check_sampling
 from dpsynth.audit.s8_clip import check_clipping
+from dpsynth.audit.s9_copies import check_copies_made
 from dpsynth.audit.surrogate import PLANTED, SurrogateRows, make_surrogate, neighbours
 from dpsynth.audit.untested import untested
 from dpsynth.audit.verdict import judge
@@ -99,9 +101,11 @@ _CHECKS: Mapping[str, Callable[[Bench], CheckResult]] = {
     "S2": lambda bench: check_artefacts(bench.pipeline, bench.rows, bench.plan),
     "S3": _sensitivity,
     "S4": lambda bench: check_noise(bench.runs, bench.plan, bench.rng),
+    "S5": lambda bench: check_repeats(bench.pipeline, bench.rows, bench.fits, bench.plan, bench.rng),
     "S6": lambda bench: check_lattice(bench.pipeline.door, bench.plan, bench.pipeline.trains),
     "S7": lambda bench: check_sampling(bench.runs, bench.pipeline.door.domain.names, bench.plan, bench.rng),
     "S8": lambda bench: check_clipping(bench.runs[0].trainings),
+    "S9": lambda bench: check_copies_made(bench.pipeline, bench.plan, bench.rng),
     "G5": lambda bench: check_gradient_game(bench.runs, bench.pipeline.claim, bench.plan),
 }
 

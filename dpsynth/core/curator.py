@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from dpsynth.core.merging import Merging
 __all__ = [
     "Candidate",
     "Curator",
+    "Dense",
     "Entrustment",
     "FittedModel",
     "NoisyMarginal",
@@ -182,6 +183,18 @@ class Plan:
     entrusted: Entrustment | None = None
     gradient: GradientPlan | None = None
     gradient_nano: int = 0
+
+
+@runtime_checkable
+class Dense(Protocol):
+    """A fitted model that may know how likely it is to draw a row. Post-processing, as all of it."""
+
+    def log_density(self, codes: NDArray[np.int64]) -> NDArray[np.float64] | None:
+        """Natural log of the probability of each row, shape (rows,); None where the model cannot tell.
+
+        Args:
+            codes: shape (rows, columns), in domain order.
+        """
 
 
 class FittedModel(Protocol):

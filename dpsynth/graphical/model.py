@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dpsynth.core.domain import Clique
 from dpsynth.core.table import SyntheticTable
+from dpsynth.graphical.density import log_density
 from dpsynth.graphical.factor import Array, Ids
 from dpsynth.graphical.inference import BeliefTree
 from dpsynth.graphical.layout import Layout
@@ -69,6 +71,19 @@ class GraphicalModel:
         """Expected counts over any columns, flat in C order, summing to ``total``."""
         ids = self.layout.ids(clique)
         return self.layout.outward(self.beliefs.marginal(ids) * self.total, clique)
+
+    def log_density(self, codes: NDArray[np.int64]) -> Array | None:
+        """Natural log of each row's probability, shape (rows,); None where there are counts beyond the tree.
+
+        Rows then follow a posterior that has no closed form.
+
+        Args:
+            codes: shape (rows, columns), in domain order.
+        """
+        if self.beyond:
+            return None
+        order = [self.layout.domain.names.index(name) for name in self.layout.names]
+        return log_density(self.beliefs, codes[:, order].astype(np.int32), self._sizes)
 
     def sample(self, rows: int, rng: np.random.Generator) -> SyntheticTable:
         """``rows`` synthetic rows (``rows`` >= 0): a pool is drawn and thinned to its own marginals."""

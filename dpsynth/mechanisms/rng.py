@@ -19,7 +19,7 @@ import numpy as np
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["os_generator", "os_torch_generator", "rehearsed"]
+__all__ = ["os_generator", "os_torch_generator", "rehearsed", "wound_back"]
 
 _REHEARSED: ContextVar[np.random.Generator | None] = ContextVar("rehearsed", default=None)
 
@@ -48,20 +48,40 @@ def rehearsed(key: int) -> Iterator[None]:
     Args:
         key: 256 bits of the operating system, kept by nobody but the rehearsal.
     """
-    kept = random.getstate(), np.random.get_state(), _torch_state()
     token = _REHEARSED.set(np.random.default_rng(np.random.SeedSequence(key)))
     try:
-        random.seed(_bits(64))
-        np.random.seed(_bits(32))
-        if "torch" in sys.modules:
-            sys.modules["torch"].manual_seed(_bits(63))
-        yield
+        with _everyones(_bits(32)):
+            yield
     finally:
         _REHEARSED.reset(token)
+
+
+@contextmanager
+def wound_back() -> Iterator[None]:
+    """The generators that Python, numpy and torch keep for everyone, always at the same start inside.
+
+    For audits alone: whatever differs between two runs inside of it was not drawn from these.
+    """
+    with _everyones(0):
+        yield
+
+
+@contextmanager
+def _everyones(start: int) -> Iterator[None]:
+    """The shared generators from ``start`` (32 bits) on; afterwards they go on where they were."""
+    torch = sys.modules.get("torch")
+    kept = random.getstate(), np.random.get_state(), torch.get_rng_state() if torch else None
+    try:
+        random.seed(start)
+        np.random.seed(start)
+        if torch:
+            torch.manual_seed(start)
+        yield
+    finally:
         random.setstate(kept[0])
         np.random.set_state(kept[1])
-        if kept[2] is not None:
-            sys.modules["torch"].set_rng_state(kept[2])
+        if torch and kept[2] is not None:
+            torch.set_rng_state(kept[2])
 
 
 def _bits(many: int) -> int:
@@ -70,11 +90,3 @@ def _bits(many: int) -> int:
     if coins is None:
         return secrets.randbits(many)
     return int.from_bytes(coins.bytes(many // 8 + 1), "big") >> (8 - many % 8)
-
-
-def _torch_state() -> torch.Tensor | None:
-    """State of torch's own generator, where torch is loaded."""
-    if "torch" not in sys.modules:
-        return None
-    state: torch.Tensor = sys.modules["torch"].get_rng_state()
-    return state

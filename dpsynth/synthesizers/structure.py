@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from dpsynth.core.curator import (
     Candidate,
     Curator,
+    Dense,
     Entrustment,
     FittedModel,
     NoisyMarginal,
@@ -147,6 +148,20 @@ class StructuredModel:
     def expand(self, table: SyntheticTable) -> SyntheticTable:
         """Rows of the inner model with the determined columns filled in, in the order of the domain."""
         return SyntheticTable(self.domain, follow(self.domain, table.codes))
+
+    def log_density(self, codes: NDArray[np.int64]) -> NDArray[np.float64] | None:
+        """The inner model's, -inf where a column does not follow; None where rows may have to be drawn again.
+
+        Args:
+            codes: shape (rows, columns), in domain order.
+        """
+        if self.domain.impossible or not isinstance(self.inner, Dense):
+            return None
+        names = self.domain.names
+        free = [names.index(name) for name in reduced(self.domain).names]
+        found = self.inner.log_density(codes[:, free])
+        columns = {name: codes[:, at] for at, name in enumerate(names)}
+        return None if found is None else np.where(violating(self.domain, columns), -np.inf, found)
 
     def sample(self, rows: int, rng: np.random.Generator) -> SyntheticTable:
         """Draw ``rows`` (>= 0) synthetic rows, none of which breaks the structure.
