@@ -100,7 +100,7 @@ def curve_p_value(errors: Errors, curve: TradeOff) -> float:
 
 
 def bayesian_estimate(errors: Errors, delta: float, alpha: float, points: int = 1000) -> float:
-    """Epsilon that a joint Beta posterior puts ``alpha`` below (Zanella-Beguelin et al. 2023; Jeffreys prior).
+    """Epsilon that a joint Beta posterior puts ``alpha`` below (Zanella-Beguelin et al. 2023; Jeffreys).
 
     An estimate for people, never a bound: it is too large in more than ``alpha`` of runs where both kinds of
     errors count, because it is a maximum of two ratios.

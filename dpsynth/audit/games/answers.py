@@ -71,17 +71,13 @@ def _part(record: Recorded) -> str:
     return f"column {columns[0]}" if len(columns) == 1 else "wider"
 
 
-def _counts(
-    record: Recorded, one: NDArray[np.float64], two: NDArray[np.float64]
-) -> tuple[float, float]:
+def _counts(record: Recorded, one: NDArray[np.float64], two: NDArray[np.float64]) -> tuple[float, float]:
     variance = record.sigma**2
     ratio = ((record.noisy - one) ** 2 - (record.noisy - two) ** 2).sum() / (2.0 * variance)
     return float(ratio), float(((two - one) ** 2).sum() / variance)
 
 
-def _choice(
-    record: Recorded, one: NDArray[np.float64], two: NDArray[np.float64]
-) -> tuple[float, float]:
+def _choice(record: Recorded, one: NDArray[np.float64], two: NDArray[np.float64]) -> tuple[float, float]:
     """Report-noisy-max with Gumbel noise of 2 sensitivity / epsilon: a softmax of the scores."""
     if not isinstance(record.event, NoisyMax):
         return 0.0, 0.0

@@ -90,15 +90,18 @@ def duel(
     curve = claimed_curve(claim)
     train, valid = (inside[:third], outside[:third]), (slice(third, 2 * third))
     scores = [*ready, ("discriminant", fit_discriminant(*train)), ("single feature", single_feature(*train))]
-    chosen = [(name, score, *best_threshold(score(inside[valid]), score(outside[valid]), curve, alpha)) for name, score in scores]
+    chosen = [
+        (name, score, *best_threshold(score(inside[valid]), score(outside[valid]), curve, alpha))
+        for name, score in scores
+    ]
     name, score, threshold, _ = max(chosen, key=lambda one: one[3])
     test = score(inside[2 * third :]), score(outside[2 * third :])
     each = -(-(planned - 2 * third) // looks)
     p = 1.0
     for look, level in enumerate(look_levels(alpha, looks)):
-        seen = [scores[: (look + 1) * each] for scores in test]
-        p = min(p, curve_p_value(errors_at(*seen, threshold), curve) * alpha / level)
-        if all(len(scores) <= (look + 1) * each for scores in test):
+        end = (look + 1) * each
+        p = min(p, curve_p_value(errors_at(test[0][:end], test[1][:end], threshold), curve) * alpha / level)
+        if end >= max(map(len, test)):
             break
     return Duel(min(1.0, p), errors_at(*test, threshold), name, *test)
 

@@ -12,33 +12,18 @@ from dpsynth.attacks.discriminant import Discriminant
 from dpsynth.audit.games.claimed import claimed_curve, claimed_mu
 from dpsynth.audit.games.duel import Duel, details, duel
 from dpsynth.audit.games.power import noise_ratio_found, tell_found
+from dpsynth.audit.games.questions import GAME_QUESTIONS, not_played
 from dpsynth.audit.games.units import Observation
 from dpsynth.audit.plan import AuditPlan
 from dpsynth.audit.plan_games import GamesSection
 from dpsynth.audit.result import CheckResult, Claim, Outcome
 
-__all__ = ["check_black_box", "check_white_box", "micro_inconclusive"]
+__all__ = ["check_black_box", "check_white_box"]
 
 _SIDES = (1, 0)
 _SURE = 3.0
-_NAMES = {
-    "G1": (
-        "Black-box distinguishing game",
-        "Do released rows show whether one unit was in the table, more often than the claim allows?",
-    ),
-    "G2": (
-        "White-box distinguishing game",
-        "Do noisy answers show whether one unit was in the table, more often than the claim allows?",
-    ),
-}
-
 Sides = Mapping[int, Sequence[Observation]]
 """Observations with the target (1) and without (0)."""
-
-
-def micro_inconclusive(test: str, why: str) -> CheckResult:
-    """The game could not be played."""
-    return CheckResult(test, *_NAMES[test], evidence="A", outcome="inconclusive", plain=why)
 
 
 def _crashed(seen: Sequence[Observation]) -> NDArray[np.bool_]:
@@ -51,9 +36,9 @@ def _table(seen: Sequence[Observation], name: str, width: int) -> NDArray[np.flo
     return np.array(rows, dtype=np.float64)
 
 
-def _tables(sides: Sides, name: str) -> list[NDArray[np.float64]]:
+def _tables(sides: Sides, name: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     width = max(len(one[name]) for side in _SIDES for one in sides[side])
-    return [_table(sides[side], name, width) for side in _SIDES]
+    return _table(sides[1], name, width), _table(sides[0], name, width)
 
 
 def check_black_box(sides: Sides, claim: Claim, plan: AuditPlan, section: GamesSection) -> CheckResult:
@@ -70,16 +55,18 @@ def check_black_box(sides: Sides, claim: Claim, plan: AuditPlan, section: GamesS
         where a sign that the plan wants found could not have been; else pass.
     """
     if all(_crashed(sides[side]).all() for side in _SIDES):
-        return micro_inconclusive("G1", "No fit on the tiny tables came to an end, so nothing was compared.")
+        return not_played("G1", "No fit on the tiny tables came to an end, so nothing was compared.")
     tables = _tables(sides, "release")
     found = duel(*tables, claim, section.alpha, fits=section.fits, looks=section.looks)
     if found is None:
-        return micro_inconclusive("G1", "There were too few fits to compare anything.")
+        return not_played("G1", "There were too few fits to compare anything.")
     outs, ins = found.errors.outs, found.errors.ins
     tell = tell_found(outs, ins, claimed_curve(claim), section.alpha, plan.noise_power)
     weak = tell is None or tell > section.tell_needed
     words = "" if tell is None else f"a sign in released rows that {tell * 100:.0f} % of fits show"
-    return _result("G1", found, claim, section, "The game was too small for this claim." if weak else "", words)
+    return _result(
+        "G1", found, claim, section, "The game was too small for this claim." if weak else "", words
+    )
 
 
 def check_white_box(sides: Sides, claim: Claim, plan: AuditPlan, section: GamesSection) -> CheckResult:
@@ -91,14 +78,19 @@ def check_white_box(sides: Sides, claim: Claim, plan: AuditPlan, section: GamesS
     error as large as the mu of a small claim, so only its upper end decides.
     """
     if any(_crashed(sides[side]).all() for side in _SIDES):
-        return micro_inconclusive("G2", "The fits of a side came to no end, so no answers were compared.")
+        return not_played("G2", "The fits of a side came to no end, so no answers were compared.")
     tables = _tables(sides, "answers")
     ready = Discriminant(np.eye(tables[0].shape[1])[0])
     found = duel(
-        *tables, claim, section.alpha, ready=[("likelihood ratio", ready)], fits=section.fits, looks=section.looks
+        *tables,
+        claim,
+        section.alpha,
+        ready=[("likelihood ratio", ready)],
+        fits=section.fits,
+        looks=section.looks,
     )
     if found is None:
-        return micro_inconclusive("G2", "There were too few fits to compare anything.")
+        return not_played("G2", "There were too few fits to compare anything.")
     design, seen, most = _strength(sides, tables)
     needed = section.power_share * claimed_mu(claim)
     outs, ins = found.errors.outs, found.errors.ins
@@ -108,7 +100,9 @@ def check_white_box(sides: Sides, claim: Claim, plan: AuditPlan, section: GamesS
         why = "The target moved the noisy answers too little for what the claim allows."
     elif ratio is None or ratio < section.noise_ratio_needed:
         why = "The game was too small for this claim."
-    words = "" if ratio is None else f"noise below {ratio * 100:.0f} % of the declared, from answers to a target"
+    words = (
+        "" if ratio is None else f"noise below {ratio * 100:.0f} % of the declared, from answers to a target"
+    )
     more = {"mu_by_design": design, "mu_measured": seen, "mu_claimed": claimed_mu(claim)}
     return _result("G2", found, claim, section, why, words, more)
 
@@ -135,12 +129,16 @@ def _result(
     outcome: Outcome = "inconclusive" if weak else "pass"
     plain = weak or "The target's presence shows no more than the claim allows."
     if found.p <= section.alpha:
-        outcome, plain = "fail", "The target's presence shows more than the claim allows, at whatever epsilon it is read."
+        outcome, plain = (
+            "fail",
+            "The target's presence shows more than the claim allows, at whatever epsilon it is read.",
+        )
+    name, question = GAME_QUESTIONS[test]
     numbers = details(found, claim, section.alpha)
     return CheckResult(
         id=test,
-        name=_NAMES[test][0],
-        question=_NAMES[test][1],
+        name=name,
+        question=question,
         evidence="A",
         outcome=outcome,
         plain=plain,

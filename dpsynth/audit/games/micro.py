@@ -59,7 +59,10 @@ class MicroGame:
             fit = self.pipeline.fit(rows, rng)
             # The number of rows is public: the same on both sides, whatever the table holds.
             release = release_features(fit.model.sample(self.release_rows, rng), domain, self.pair.target)
-            tables = [self.pipeline.door.table(one.codes, one.units) for one in (self.pair.outside, self.pair.inside)]
+            tables = [
+                self.pipeline.door.table(one.codes, one.units)
+                for one in (self.pair.outside, self.pair.inside)
+            ]
             found = weigh(fit.run.records, *tables)
         except Exception:
             width = len(_parts(domain.names)) + 2
