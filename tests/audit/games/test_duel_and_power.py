@@ -48,7 +48,7 @@ def test_epsilon_along_the_curve_is_that_of_the_claim_and_grows_as_delta_falls()
     ("epsilon", "fits", "factor"), [(1, 200, 4), (1, 2000, 2), (2, 500, 2), (4, 50, 4), (4, 200, 2)]
 )
 def test_fits_needed_equal_the_published_table(epsilon, fits, factor) -> None:
-    """Table 2.5 B at .001 (up to twice too high): so many test fits a side see noise divided by the factor."""
+    """Table 2.5 B at .001, up to twice too high: so many test fits a side see noise over the factor."""
     mu = mu_at(epsilon, 1e-5)
     enough, third = (
         noise_ratio_found(many, many, mu, gaussian(mu), ALPHA, 0.9) for many in (fits, fits // 3)

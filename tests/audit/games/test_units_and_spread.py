@@ -118,9 +118,7 @@ def test_the_store_holds_scores_and_nothing_else(make_pipeline, games_plan, tmp_
 
 def test_progress_tells_units_done_and_in_all(coin) -> None:
     told: list[tuple[int, int]] = []
-    collect(
-        tasks_of("g", coin(1.0), "b", 30, 10, (1,)), MemoryStore(), Here(), lambda *one: told.append(one)
-    )
+    collect(tasks_of("g", coin(1.0), "b", 30, 10, (1,)), MemoryStore(), Here(), lambda *one: told.append(one))
     assert told == [(0, 3), (1, 3), (2, 3), (3, 3)]
 
 
