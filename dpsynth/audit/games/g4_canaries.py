@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from dpsynth.audit.games.questions import GAME_QUESTIONS, not_played
 from dpsynth.audit.games.units import Observation
 from dpsynth.audit.pipeline import Pipeline
 from dpsynth.audit.plan_games import GamesSection
-from dpsynth.audit.result import CheckResult, Outcome
+from dpsynth.audit.result import CheckResult, Claim, Outcome
 from dpsynth.audit.surrogate import SurrogateRows
 
 __all__ = ["CanaryGame", "canary_game", "check_canaries", "spread_out"]
@@ -136,7 +136,58 @@ def check_canaries(
     """
     if not seen or any(one["crashed"][0] for one in seen):
         return not_played("G4", "A fit with canaries came to no end, so their coins were not guessed.")
-    claim = game.pipeline.claim
+    guessed = _guess(game.pipeline.claim, seen, section, rng)
+    outcome: Outcome = "pass"
+    plain = "The canaries' coins are guessed no better than the claim allows."
+    if guessed.p <= section.alpha:
+        outcome, plain = "fail", "The canaries' coins are guessed better than the claim allows."
+    elif guessed.needed is None:
+        outcome, plain = "inconclusive", "There were too few canaries to refute this claim with any guesses."
+    share = 0.0 if guessed.needed is None else 100 * guessed.needed / guessed.guesses
+    name, question = GAME_QUESTIONS["G4"]
+    return CheckResult(
+        id="G4",
+        name=name,
+        question=question,
+        evidence="A",
+        outcome=outcome,
+        plain=plain,
+        estimate=guessed.epsilon,
+        threshold=float(game.pipeline.claim.epsilon),
+        n=guessed.canaries,
+        p_value=guessed.p,
+        holm=True,
+        could_have_found=f"{share:.0f} % of guesses about canaries right" if outcome == "pass" else "",
+        details=asdict(guessed),
+    )
+
+
+@dataclass(frozen=True)
+class _Guessed:
+    """Coins, guesses and right ones of all fits, and what they prove.
+
+    Attributes:
+        canaries, guesses, right: counts.
+        needed: fewest right guesses that refute the claim's curve; None if none do.
+        delta: at which the bound of Steinke et al. is read.
+        p_point, p_curve, p: by that bound, by the whole curve, and both together.
+        epsilon: lower bound by the former.
+    """
+
+    canaries: int
+    guesses: int
+    right: int
+    needed: int | None
+    delta: str
+    p_point: float
+    p_curve: float
+    p: float
+    epsilon: float
+
+
+def _guess(
+    claim: Claim, seen: Sequence[Observation], section: GamesSection, rng: np.random.Generator
+) -> _Guessed:
     coins = np.concatenate([one["coins"] for one in seen]) > 0
     scores = np.concatenate([one["scores"] for one in seen])
     m, r = len(coins), 2 * int(section.guess_share * len(coins) / 2)
@@ -146,39 +197,10 @@ def check_canaries(
     curve, delta = claimed_curve(claim), _delta(m, section.alpha)
     p_point = one_run_p_value(m, r, v, epsilon_of(claim, delta), float(delta))
     p_curve = fdp_one_run_p_value(m, r, v, curve)
-    p = min(1.0, 2.0 * min(p_point, p_curve))
     needed = fewest_right(m, r, curve, section.alpha / 2.0)
-    outcome: Outcome = "pass"
-    plain = "The canaries' coins are guessed no better than the claim allows."
-    if p <= section.alpha:
-        outcome, plain = "fail", "The canaries' coins are guessed better than the claim allows."
-    elif needed is None:
-        outcome, plain = "inconclusive", "There were too few canaries to refute this claim with any guesses."
-    name, question = GAME_QUESTIONS["G4"]
-    found = "" if needed is None else f"{100 * needed / r:.0f} % of guesses about canaries right"
-    return CheckResult(
-        id="G4",
-        name=name,
-        question=question,
-        evidence="A",
-        outcome=outcome,
-        plain=plain,
-        estimate=epsilon_lower_bound(m, r, v, float(delta), section.alpha),
-        threshold=float(claim.epsilon),
-        n=m,
-        p_value=p,
-        holm=True,
-        could_have_found=found if outcome == "pass" else "",
-        details={
-            "canaries": m,
-            "guesses": r,
-            "right": v,
-            "right_needed": needed,
-            "p_one_run": p_point,
-            "p_one_run_curve": p_curve,
-            "delta_used": delta,
-        },
-    )
+    epsilon = epsilon_lower_bound(m, r, v, float(delta), section.alpha)
+    p = min(1.0, 2.0 * min(p_point, p_curve))
+    return _Guessed(m, r, v, needed, delta, p_point, p_curve, p, epsilon)
 
 
 def _delta(m: int, alpha: float) -> str:
