@@ -26,6 +26,10 @@ LARGE = 400_000_000  # epsilon about 4, so that few fits tell how much noise the
 SMALL = 36_000_000  # epsilon about 1, so that few fits tell a sign
 
 
+def played(pipeline, plan):
+    return {one.id: one for one in run_games(pipeline, plan, Here(), os_generator())}
+
+
 @dataclass
 class Replaced:
     """A model whose release is changed on its way out."""
