@@ -82,7 +82,7 @@ class AuditReport:
         """
         public = self.of_class("A")
         states = {result.id: _PUBLIC_RESULT[result.outcome] for result in public}
-        missing = [t for t in self.plan.tests if t.startswith("S") and t not in states]
+        missing = [t for t in self.plan.tests if t.startswith(("S", "G")) and t not in states]
         states |= dict.fromkeys(missing, "WARNED")
         by_state = {
             state: sorted(test for test, found in states.items() if found == state)

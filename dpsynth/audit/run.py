@@ -12,6 +12,8 @@ import numpy as np
 
 from dpsynth.audit.door import SurrogateDoor, SurrogateRun
 from dpsynth.audit.g5_gradient import check_gradient_game
+from dpsynth.audit.games.play import Progress, run_games
+from dpsynth.audit.games.spread import Here, Spread
 from dpsynth.audit.odd_rows import RawRows, as_texts, one_by_one
 from dpsynth.audit.pipeline import Fit, Pipeline
 from dpsynth.audit.plan import AuditPlan
@@ -141,8 +143,10 @@ def run_audit(
     subject: Mapping[str, str],
     rng: np.random.Generator,
     entrusted: Entrustment | None = None,
+    spread: Spread | None = None,
+    progress: Progress = lambda game, done, most: None,
 ) -> AuditReport:
-    """Structural tests, the given release results, the verdict.
+    """Structural tests, the plan's games, the given release results, the verdict.
 
     Args:
         pipeline, plan, rng: as in :func:`run_structural`.
@@ -150,11 +154,14 @@ def run_audit(
         subject: name and SHA-256 (hex) of each audited file.
         entrusted: the library that was given rows, if one was: its mechanism cannot be audited here, which
             is what the structural tests then say.
+        spread: where the games' fits are made; in this process if not given.
+        progress: told of the games' units of work as they are done.
     """
     trained = False
     if entrusted is None:
         trained = pipeline.limited(plan.surrogate_max_model_cells).trains
         structural = run_structural(pipeline, plan, rng)
+        structural += run_games(pipeline, plan, spread or Here(), rng, progress=progress)
     else:
         structural = untested(plan, entrusted)
     results = (*structural, *release_results)

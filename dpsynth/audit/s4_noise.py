@@ -194,7 +194,7 @@ def _decide(
     # Too much noise also bends the shape: then the shape is no second complaint.
     too_little = [t.name for t in rejected if t.too_little and not (too_much and t.name.startswith("shape"))]
     if not on_lattice:
-        return "fail", "Noisy counts are not on the integer lattice that the declared noise lives on.", p
+        return "fail", "Noisy counts are not on the integer lattice that the declared noise lives on.", 0.0
     if too_little:
         return "fail", f"Too little, dependent or ill-shaped noise in: {', '.join(too_little)}.", p
     if too_much:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dpsynth.audit.games.questions import GAME_QUESTIONS
 from dpsynth.audit.plan import AuditPlan
 from dpsynth.audit.result import CheckResult
 from dpsynth.core.curator import Entrustment
@@ -21,6 +22,7 @@ _ASKED = {
         "Noise scale and shape",
         "Is the noise that was drawn as large, and as independent, as was declared?",
     ),
+    **GAME_QUESTIONS,
 }
 
 

@@ -72,7 +72,9 @@ def judge(results: Sequence[CheckResult], plan: Measure, trained: bool = False) 
 
     Results that are only shown count neither way. A test that the plan names and that has no result, or was
     not made, counts as inconclusive. A warning that rests on a p-value counts only if it survives Holm's
-    correction over the tests decided by p-values.
+    correction over the tests decided by p-values. So does a failure of class A, over the tests of its class,
+    so that nothing computed on people decides whether it blocks; one that does not survive is no pass either:
+    it counts as inconclusive.
 
     Args:
         results: what the checks found.
@@ -81,10 +83,11 @@ def judge(results: Sequence[CheckResult], plan: Measure, trained: bool = False) 
     """
     rejected = holm_rejected(results, plan.family_alpha)
     warned = [r for at, r in enumerate(results) if r.outcome == "warn" and (not r.holm or at in rejected)]
-    blocked = [r for r in results if r.outcome == "fail" and r.evidence == "A"]
+    blocked = _blocking(results, plan)
     stopped = [r for r in results if r.outcome == "fail" and r.evidence == "B"]
     unclear = [r for r in results if r.outcome in ("inconclusive", "not_tested")]
     judged = [r for r in results if r.outcome != "shown"]
+    unclear += [r for r in results if r.outcome == "fail" and r not in (*blocked, *stopped)]
     missing = [test for test in plan.due(trained) if test not in {r.id for r in results}]
     why = [f"{r.id} {r.name}: {r.plain}" for r in (*blocked, *stopped, *unclear, *warned)]
     why += [f"{test}: there is no result." for test in missing]
@@ -101,6 +104,13 @@ def judge(results: Sequence[CheckResult], plan: Measure, trained: bool = False) 
     if outcome == "pass":
         why.append(f"No violation found; {found}.")
     return Verdict(outcome, tuple(why), found)
+
+
+def _blocking(results: Sequence[CheckResult], plan: Measure) -> list[CheckResult]:
+    mechanism = [r for r in results if r.evidence == "A"]
+    rejected = holm_rejected(mechanism, plan.family_alpha)
+    failed = [(at, r) for at, r in enumerate(mechanism) if r.outcome == "fail"]
+    return [r for at, r in failed if not r.holm or r.p_value is None or at in rejected]
 
 
 def _could_have_found(results: Sequence[CheckResult], plan: Measure) -> str:

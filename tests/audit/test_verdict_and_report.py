@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -102,6 +103,27 @@ def test_a_warning_by_p_value_counts_only_after_holm(plan) -> None:
     crowd = results(R6=check("R6", "warn", p_value=0.008, holm=True), S4=check("S4", p_value=0.5, holm=True))
     assert alone.outcome == "warn"
     assert judge(crowd, plan).outcome == "pass"
+
+
+def test_a_failure_by_p_value_blocks_only_after_holm_and_is_never_a_pass(plan) -> None:
+    others = [check(f"G{at}", p_value=0.5, holm=True) for at in range(2, 13)]
+    others = [replace(one, evidence="A") for one in others]
+    clear, near = (replace(check("G1", "fail", p_value=p, holm=True), evidence="A") for p in (0.0005, 0.0009))
+    assert judge([*results(), clear, *others], plan).outcome == "block"
+    found = judge([*results(), near, *others], plan)
+    assert found.outcome == "inconclusive"
+    assert [why[:2] for why in found.why] == ["G1"]
+    assert judge([*results(), near], plan).outcome == "block"
+
+
+def test_nothing_computed_on_people_decides_whether_a_failure_by_p_value_blocks(plan) -> None:
+    game = replace(check("G1", "fail", p_value=0.004, holm=True), evidence="A")
+    crowd = results(**{name: check(name, p_value=0.9, holm=True) for name in ("R1", "R3", "R6")})
+    assert judge([*crowd, game], plan).outcome == "block"
+
+
+def test_a_failure_without_a_p_value_needs_no_correction(plan) -> None:
+    assert judge(results(S4=check("S4", "fail", holm=True)), plan).outcome == "block"
 
 
 def _report(plan, **changed):
