@@ -1,0 +1,306 @@
+"""Many fits of a library that takes rows, on made-up rows, each apart from this process.
+
+Nothing here ever holds a person: an auditor made the rows up. What comes back is believed only as far as it
+has the shape that was asked for; everything else is said in words that depend on no row.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from pyarrow import parquet
+
+from dpsynth.core.errors import EngineFailure
+from dpsynth.engines.sandbox import Answer, Limits, anonymous_file, run_program
+from dpsynth.engines.sandbox import Job as SandboxJob
+from dpsynth.engines.store import Engine
+
+__all__ = ["Ask", "Budget", "EngineFits", "Fitter", "ForeignFits", "Made", "run_foreign"]
+
+_CHILD = Path(__file__).with_name("row_taker_child.py")
+_SPARE_BYTES = 2**22
+_BATCH = 50
+_MOST_ROWS = 100_000
+"""Released rows of one fit that are read, where the number was left to the library."""
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One fit: which table, and how many rows to release (None: as many as the library would)."""
+
+    table: int
+    rows: int | None
+
+
+@dataclass(frozen=True)
+class Made:
+    """How one fit ended.
+
+    Attributes:
+        codes: released codes, int64, shape (rows, columns); None if there is no table that can be read.
+        fault: what was wrong, in words; empty if nothing was.
+        grave: the release itself was wrong (columns, missing values, codes outside the domain, number of
+            rows), and not only absent.
+    """
+
+    codes: NDArray[np.int64] | None
+    fault: str = ""
+    grave: bool = False
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Epsilon and delta of each fit, as decimal strings."""
+
+    epsilon: str
+    delta: str
+
+
+class Fitter(Protocol):
+    """A library that takes rows, behind a process boundary.
+
+    Attributes:
+        name, version: as the report shows them.
+        apart: how its fits are kept apart, one sentence.
+    """
+
+    name: str
+    version: str
+    apart: str
+
+    def fits(
+        self,
+        domain: Mapping[str, int],
+        tables: Sequence[NDArray[np.int64]],
+        asks: Sequence[Ask],
+        budget: Budget,
+    ) -> list[Made]:
+        """One result for each ask, in order.
+
+        Args:
+            domain: number of codes of each column.
+            tables: codes, shape (rows, columns) each.
+        """
+
+
+def _stacked(tables: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+    """All tables below each other, with each row's table in the last column."""
+    numbered = [np.column_stack([one, np.full(len(one), at)]) for at, one in enumerate(tables)]
+    return np.concatenate(numbered).astype(np.int64)
+
+
+def _parquet(tables: Sequence[NDArray[np.int64]]) -> pa.Table:
+    whole = _stacked(tables)
+    names = [*(f"c{at}" for at in range(whole.shape[1] - 1)), "table"]
+    return pa.table({name: whole[:, at] for at, name in enumerate(names)})
+
+
+def _most_bytes(columns: int, asks: Sequence[Ask]) -> int:
+    rows = sum(_MOST_ROWS if one.rows is None else 2 * one.rows for one in asks)
+    return 16 * (columns + 1) * rows + _SPARE_BYTES
+
+
+def _answers(answer: Answer, sizes: Sequence[int], asks: Sequence[Ask]) -> list[Made]:
+    """One result for each ask; a batch that cannot be read as a whole is a fault of each of its fits."""
+    try:
+        ends = [str(end) for end in answer.document["fits"]]
+        table = parquet.read_table(io.BytesIO(answer.table))
+        whole = np.column_stack([column.to_numpy().astype(np.float64) for column in table.columns])
+    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError):
+        return [Made(None, "it left no table that can be read", grave=True) for _ in asks]
+    ends += ["not made"] * (len(asks) - len(ends))
+    made = []
+    for at, (ask, end) in enumerate(zip(asks, ends, strict=False)):
+        rows = whole[whole[:, -1] == at][:, :-1] if whole.size else np.zeros((0, len(sizes)))
+        made.append(_ended(end) if end else _checked(rows, sizes, ask))
+    return made
+
+
+def _ended(end: str) -> Made:
+    """A fit that left no release, in words; only the class of an error is repeated."""
+    if end == "columns":
+        return Made(None, "it released other columns than the domain's", grave=True)
+    if end == "values":
+        return Made(None, "it released values that are no codes", grave=True)
+    if end == "hang":
+        return Made(None, "a fit did not end within its time and was stopped")
+    if end == "not made":
+        return Made(None, "a fit was not made, because one before it did not end")
+    kind = end if end.isidentifier() and len(end) < 60 else "an error"
+    return Made(None, f"a fit crashed: {kind}")
+
+
+def _checked(rows: NDArray[np.float64], sizes: Sequence[int], ask: Ask) -> Made:
+    if rows.shape[1] != len(sizes):
+        return Made(None, "it released other columns than the domain's", grave=True)
+    if not np.isfinite(rows).all():
+        return Made(None, "it released missing values", grave=True)
+    codes = rows.astype(np.int64)
+    if not (codes == rows).all():
+        return Made(None, "it released values that are no codes", grave=True)
+    if ((codes < 0) | (codes >= np.array(sizes))).any():
+        return Made(codes, "it released codes outside the public domain", grave=True)
+    if ask.rows is not None and len(codes) != ask.rows:
+        few = "fewer" if len(codes) < ask.rows else "more"
+        return Made(codes, f"it released {few} rows than were asked for", grave=True)
+    return Made(codes)
+
+
+@dataclass(frozen=True)
+class EngineFits:
+    """A method of an engine: batches of fits one after another in one process of its environment.
+
+    Attributes:
+        engine: where it runs.
+        method: which of its synthesizers.
+        limits: seconds of each fit, and memory; the engine's own memory limit holds besides.
+    """
+
+    engine: Engine
+    method: str
+    limits: Limits
+
+    @property
+    def name(self) -> str:
+        """As a policy writes it."""
+        return f"{self.engine.kind.name}:{self.method}"
+
+    @property
+    def version(self) -> str:
+        """Of the library, as it is pinned."""
+        return self.engine.kind.version
+
+    @property
+    def apart(self) -> str:
+        """How its fits are kept apart."""
+        return f"Up to {_BATCH} fits, one after another, shared one process of the engine's environment."
+
+    def fits(
+        self,
+        domain: Mapping[str, int],
+        tables: Sequence[NDArray[np.int64]],
+        asks: Sequence[Ask],
+        budget: Budget,
+    ) -> list[Made]:
+        """As in :class:`Fitter`."""
+        made: list[Made] = []
+        for at in range(0, len(asks), _BATCH):
+            made += self._batch(tuple(domain.values()), tables, asks[at : at + _BATCH], budget)
+        return made
+
+    def _batch(
+        self,
+        sizes: Sequence[int],
+        tables: Sequence[NDArray[np.int64]],
+        asks: Sequence[Ask],
+        budget: Budget,
+    ) -> list[Made]:
+        request = {
+            "method": self.method,
+            "sizes": list(sizes),
+            "epsilon": budget.epsilon,
+            "delta": budget.delta,
+            "fits": [[one.table, one.rows] for one in asks],
+        }
+        limits = Limits(60 + self.limits.seconds * len(asks), min(self.limits.memory, self.engine.limits.memory))
+        with anonymous_file() as stream:
+            parquet.write_table(_parquet(tables), stream)
+            stream.flush()
+            try:
+                answer = self.engine.limited(limits).run(request, stream, _most_bytes(len(sizes), asks))
+            except EngineFailure as failure:
+                return [Made(None, f"a batch of fits failed: {failure.what}") for _ in asks]
+        return _answers(answer, sizes, asks)
+
+
+def run_foreign(
+    request: Mapping[str, object],
+    rows: bytes,
+    limits: Limits,
+    most_bytes: int,
+    place: Path,
+    hidden: tuple[Path, ...],
+    python: Path,
+) -> Answer:
+    """One run of the program that loads somebody's row taker; see ``row_taker_child``.
+
+    Raises EngineFailure as ``run_program`` does.
+    """
+    job = SandboxJob(
+        python=python,
+        program=_CHILD,
+        request=request,
+        limits=limits,
+        most_bytes=most_bytes,
+        place=place,
+        hidden=hidden,
+        readable=(),
+    )
+    with anonymous_file() as stream:
+        stream.write(rows)
+        stream.flush()
+        return run_program(job, stream)
+
+
+@dataclass(frozen=True)
+class ForeignFits:
+    """Somebody's row taker in this interpreter's environment: a process of its own for each fit.
+
+    Attributes:
+        target: ``package.module:Name``, a class or a function without arguments, or an instance.
+        name, version: as it says.
+        path: where its modules are looked for.
+        limits: seconds and memory of each fit.
+        place: where private directories of runs are made.
+        hidden: paths that it must not reach.
+        python: the interpreter.
+    """
+
+    target: str
+    name: str
+    version: str
+    path: tuple[str, ...]
+    limits: Limits
+    place: Path
+    hidden: tuple[Path, ...]
+    python: Path
+
+    apart: str = "Every fit had a process of its own, without network and without this one's environment."
+
+    def fits(
+        self,
+        domain: Mapping[str, int],
+        tables: Sequence[NDArray[np.int64]],
+        asks: Sequence[Ask],
+        budget: Budget,
+    ) -> list[Made]:
+        """As in :class:`Fitter`."""
+        request = {
+            "target": self.target,
+            "path": list(self.path),
+            "domain": dict(domain),
+            "epsilon": budget.epsilon,
+            "delta": budget.delta,
+            "seconds": self.limits.seconds,
+            "fits": [[one.table, one.rows] for one in asks],
+            "most_rows": _MOST_ROWS,
+        }
+        stream = io.BytesIO()
+        np.save(stream, _stacked(tables), allow_pickle=False)
+        whole = Limits(60 + math.ceil(self.limits.seconds * len(asks)), self.limits.memory)
+        most = _most_bytes(len(domain), asks)
+        try:
+            answer = run_foreign(
+                request, stream.getvalue(), whole, most, self.place, self.hidden, self.python
+            )
+        except EngineFailure as failure:
+            return [Made(None, f"a batch of fits failed: {failure.what}") for _ in asks]
+        return _answers(answer, tuple(domain.values()), asks)
