@@ -7,9 +7,9 @@ has the shape that was asked for; everything else is said in words that depend o
 from __future__ import annotations
 
 import io
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -19,11 +19,10 @@ from numpy.typing import NDArray
 from pyarrow import parquet
 
 from dpsynth.core.errors import EngineFailure
-from dpsynth.engines.sandbox import Answer, Limits, anonymous_file, run_program
-from dpsynth.engines.sandbox import Job as SandboxJob
+from dpsynth.engines.sandbox import Answer, Job, Limits, anonymous_file, run_program
 from dpsynth.engines.store import Engine
 
-__all__ = ["Ask", "Budget", "EngineFits", "Fitter", "ForeignFits", "Made", "run_foreign"]
+__all__ = ["Ask", "Boundary", "Budget", "EngineFits", "Fitter", "ForeignFits", "Made"]
 
 _CHILD = Path(__file__).with_name("row_taker_child.py")
 _SPARE_BYTES = 2**22
@@ -65,16 +64,19 @@ class Budget:
 
 
 class Fitter(Protocol):
-    """A library that takes rows, behind a process boundary.
+    """A library that takes rows, behind a process boundary."""
 
-    Attributes:
-        name, version: as the report shows them.
-        apart: how its fits are kept apart, one sentence.
-    """
+    @property
+    def name(self) -> str:
+        """As the report shows it."""
 
-    name: str
-    version: str
-    apart: str
+    @property
+    def version(self) -> str:
+        """Of the library, as the report shows it."""
+
+    @property
+    def apart(self) -> str:
+        """How its fits are kept apart, one sentence."""
 
     def fits(
         self,
@@ -210,7 +212,9 @@ class EngineFits:
             "delta": budget.delta,
             "fits": [[one.table, one.rows] for one in asks],
         }
-        limits = Limits(60 + self.limits.seconds * len(asks), min(self.limits.memory, self.engine.limits.memory))
+        limits = Limits(
+            60 + self.limits.seconds * len(asks), min(self.limits.memory, self.engine.limits.memory)
+        )
         with anonymous_file() as stream:
             parquet.write_table(_parquet(tables), stream)
             stream.flush()
@@ -221,33 +225,54 @@ class EngineFits:
         return _answers(answer, sizes, asks)
 
 
-def run_foreign(
-    request: Mapping[str, object],
-    rows: bytes,
-    limits: Limits,
-    most_bytes: int,
-    place: Path,
-    hidden: tuple[Path, ...],
-    python: Path,
-) -> Answer:
-    """One run of the program that loads somebody's row taker; see ``row_taker_child``.
+@dataclass(frozen=True)
+class Boundary:
+    """How a program with foreign code is kept apart.
 
-    Raises EngineFailure as ``run_program`` does.
+    Attributes:
+        limits: seconds and memory of a run.
+        place: where its private directory is made.
+        hidden: paths that it must not reach.
+        python: the interpreter.
     """
-    job = SandboxJob(
-        python=python,
-        program=_CHILD,
-        request=request,
-        limits=limits,
-        most_bytes=most_bytes,
-        place=place,
-        hidden=hidden,
-        readable=(),
-    )
-    with anonymous_file() as stream:
-        stream.write(rows)
-        stream.flush()
-        return run_program(job, stream)
+
+    limits: Limits
+    place: Path
+    hidden: tuple[Path, ...] = ()
+    python: Path = field(default_factory=lambda: Path(sys.executable))
+
+    def run(
+        self,
+        request: Mapping[str, object],
+        rows: bytes,
+        most_bytes: int,
+        program: Path = _CHILD,
+        heard: Callable[[bytes], None] | None = None,
+    ) -> Answer:
+        """One run of a program, by default the one that loads somebody's row taker.
+
+        Args:
+            request: public facts.
+            rows: made-up rows, for its stdin.
+            most_bytes: largest answer that is read.
+            heard: hears each line of its stdout.
+
+        Raises EngineFailure as ``run_program`` does.
+        """
+        job = Job(
+            python=self.python,
+            program=program,
+            request=request,
+            limits=self.limits,
+            most_bytes=most_bytes,
+            place=self.place,
+            hidden=self.hidden,
+            heard=heard,
+        )
+        with anonymous_file() as stream:
+            stream.write(rows)
+            stream.flush()
+            return run_program(job, stream)
 
 
 @dataclass(frozen=True)
@@ -258,20 +283,14 @@ class ForeignFits:
         target: ``package.module:Name``, a class or a function without arguments, or an instance.
         name, version: as it says.
         path: where its modules are looked for.
-        limits: seconds and memory of each fit.
-        place: where private directories of runs are made.
-        hidden: paths that it must not reach.
-        python: the interpreter.
+        boundary: its limits are those of each fit.
     """
 
     target: str
     name: str
     version: str
     path: tuple[str, ...]
-    limits: Limits
-    place: Path
-    hidden: tuple[Path, ...]
-    python: Path
+    boundary: Boundary
 
     apart: str = "Every fit had a process of its own, without network and without this one's environment."
 
@@ -289,18 +308,17 @@ class ForeignFits:
             "domain": dict(domain),
             "epsilon": budget.epsilon,
             "delta": budget.delta,
-            "seconds": self.limits.seconds,
+            "seconds": self.boundary.limits.seconds,
             "fits": [[one.table, one.rows] for one in asks],
             "most_rows": _MOST_ROWS,
         }
         stream = io.BytesIO()
         np.save(stream, _stacked(tables), allow_pickle=False)
-        whole = Limits(60 + math.ceil(self.limits.seconds * len(asks)), self.limits.memory)
+        limits = self.boundary.limits
+        whole = replace(limits, seconds=60 + limits.seconds * len(asks))
         most = _most_bytes(len(domain), asks)
         try:
-            answer = run_foreign(
-                request, stream.getvalue(), whole, most, self.place, self.hidden, self.python
-            )
+            answer = replace(self.boundary, limits=whole).run(request, stream.getvalue(), most)
         except EngineFailure as failure:
             return [Made(None, f"a batch of fits failed: {failure.what}") for _ in asks]
         return _answers(answer, tuple(domain.values()), asks)

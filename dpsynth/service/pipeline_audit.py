@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 import re
 import sys
 import tempfile
@@ -23,14 +22,15 @@ from dpsynth.audit.plan import AuditPlan, load_plan
 from dpsynth.audit.plan_blackbox import BlackBoxSection
 from dpsynth.audit.report import AuditReport
 from dpsynth.core.canonical import sha256_hex
-from dpsynth.core.errors import BadInput
+from dpsynth.core.errors import BadInput, EngineFailure
 from dpsynth.engines.catalog import ENGINES, method_of
-from dpsynth.engines.fits import EngineFits, Fitter, ForeignFits, run_foreign
+from dpsynth.engines.fits import Boundary, EngineFits, Fitter, ForeignFits
 from dpsynth.engines.sandbox import Limits
 from dpsynth.engines.store import engine_of
 from dpsynth.mechanisms.rng import os_generator
-from dpsynth.service.pipeline_inside import audit_inside, public_domain
+from dpsynth.service.pipeline_inside import InsideTask, audit_inside, read_domain
 from dpsynth.service.plans import plans_directory
+from dpsynth.synthesizers.registry import load_synthesizer
 
 __all__ = ["Answered", "Wanted", "audit_pipeline"]
 
@@ -96,37 +96,56 @@ def audit_pipeline(wanted: Wanted, out: Path, tell: Callable[[str], None] = lamb
     Raises BadInput for a synthesizer, plan, claim or domain that cannot be understood; PolicyRefusal for an
     engine that was not added.
     """
-    plan = _varied(wanted, _plan(wanted.plan))
+    file = _plan_file(wanted.plan)
+    plan = _varied(wanted, load_plan(file.parent, file.stem))
     _require_claim(wanted)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise BadInput(f"{out} is not empty", allowed="a new or empty folder", remedy="name another one")
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="dpsynth-audit-") as place:
-        fitter, subject = _target(wanted, plan, Path(place))
+        hidden = (wanted.home,) if wanted.home.exists() else ()
+        boundary = Boundary(_limits(plan.limits), Path(place), hidden)
+        fitter, subject = _target(wanted, boundary)
         if fitter is None:
-            domain = public_domain(wanted.domain, wanted.policy)
-            report = audit_inside(wanted, plan, domain, subject, Path(place), tell)
+            report = audit_inside(_task(wanted), plan, subject, boundary, tell)
             audited: dict[str, Any] = {"name": wanted.synthesizer, "kind": "asks the curator"}
         else:
             declared = Declared(wanted.epsilon, wanted.delta, wanted.adjacency)
-            report = audit_outside(Outside(fitter, declared, wanted.jobs, tell), plan, subject, os_generator())
+            report = audit_outside(
+                Outside(fitter, declared, wanted.jobs, tell), plan, subject, os_generator()
+            )
             audited = {"name": fitter.name, "version": fitter.version, "kind": "takes rows"}
             audited["apart"] = fitter.apart
     audited |= {"epsilon": wanted.epsilon, "delta": wanted.delta, "adjacency": wanted.adjacency}
     return _written(report, {**audited, "rows": "made up; no person's row was read"}, out)
 
 
-def _plan(name: str) -> AuditPlan:
+def _plan_file(name: str) -> Path:
     path = Path(name)
-    if path.suffix == ".yaml":
-        return load_plan(path.parent, path.stem)
-    return load_plan(plans_directory(), name)
+    return path.absolute() if path.suffix == ".yaml" else plans_directory() / f"{name}.yaml"
+
+
+def _task(wanted: Wanted) -> InsideTask:
+    return InsideTask(
+        target=wanted.synthesizer,
+        path=import_path(),
+        plan=str(_plan_file(wanted.plan)),
+        epsilon=wanted.epsilon,
+        delta=wanted.delta,
+        adjacency=wanted.adjacency,
+        domain={} if wanted.policy else read_domain(wanted.domain),
+        policy=str(wanted.policy.absolute()) if wanted.policy else "",
+        rows=wanted.rows,
+    )
 
 
 def _varied(wanted: Wanted, plan: AuditPlan) -> AuditPlan:
     """The plan with the numbers that were asked for; its name says that it is no longer the shipped one."""
     asked = {"game_fits": wanted.fits, "game_rows": wanted.game_rows, "replay_fits": wanted.replay_fits}
     changed = {name: value for name, value in asked.items() if value is not None}
+    if wanted.game_rows:
+        # A library that needs so many rows needs them in the tables of the replay, too.
+        changed["replay_rows"] = max(plan.limits.replay_rows, 3 * wanted.game_rows)
     update: dict[str, Any] = {}
     if changed:
         update["blackbox"] = plan.limits.model_copy(update=changed)
@@ -150,44 +169,28 @@ def _require_claim(wanted: Wanted) -> None:
         raise BadInput("There must be a job at least", allowed="1 or more")
 
 
-def _target(wanted: Wanted, plan: AuditPlan, place: Path) -> tuple[Fitter | None, dict[str, str]]:
+def _target(wanted: Wanted, boundary: Boundary) -> tuple[Fitter | None, dict[str, str]]:
     """The library behind its boundary, None for one that asks the curator; and digests of its files."""
     module, colon, _ = wanted.synthesizer.partition(":")
-    limits = _limits(plan.limits)
     if not colon:
-        from dpsynth.synthesizers.registry import load_synthesizer
-
         made = load_synthesizer(wanted.synthesizer)
         return None, {f"{made.name} {made.version}": sha256_hex(f"{made.name} {made.version}".encode())}
     if module in ENGINES:
         kind, method, _ = method_of(wanted.synthesizer)
         files = {path.name: sha256_hex(path.read_bytes()) for path in (kind.pins, kind.program)}
-        return EngineFits(engine_of(wanted.home, kind.name), method, limits), files
-    said = _look(wanted, limits, place)
-    file = Path(said["file"])
+        return EngineFits(engine_of(wanted.home, kind.name), method, boundary.limits), files
+    said = _look(wanted, boundary)
+    file = Path(said.get("file", ""))
     subject = {wanted.synthesizer: sha256_hex(file.read_bytes() if file.is_file() else b"")}
-    if said["kind"] == "curator":
+    if said.get("kind") == "curator":
         return None, subject
-    if said["kind"] != "rows":
+    if said.get("kind") != "rows":
         raise BadInput(
             f"{wanted.synthesizer} is no synthesizer",
-            allowed="plan and fit, as behind the curator, or fit_sample(rows, domain, epsilon, delta, rows_out)",
+            allowed="plan and fit, as behind the curator, or fit_sample, as of a row taker",
             remedy="see dpsynth.core.curator.Synthesizer and dpsynth.core.row_taker.RowTaker",
         )
-    hidden = (wanted.home,) if wanted.home.exists() else ()
-    return (
-        ForeignFits(
-            wanted.synthesizer,
-            said["name"],
-            said["version"],
-            import_path(),
-            limits,
-            place,
-            hidden,
-            Path(sys.executable),
-        ),
-        subject,
-    )
+    return ForeignFits(wanted.synthesizer, said["name"], said["version"], import_path(), boundary), subject
 
 
 def _limits(section: BlackBoxSection) -> Limits:
@@ -199,14 +202,12 @@ def import_path() -> tuple[str, ...]:
     return (str(Path.cwd()), *(one for one in sys.path if one))
 
 
-def _look(wanted: Wanted, limits: Limits, place: Path) -> dict[str, str]:
+def _look(wanted: Wanted, boundary: Boundary) -> dict[str, str]:
     """What the target says of itself, asked in a process of its own."""
-    from dpsynth.core.errors import EngineFailure
-
     request = {"target": wanted.synthesizer, "path": list(import_path())}
-    short = replace(limits, seconds=_LOOK_SECONDS)
+    short = replace(boundary, limits=replace(boundary.limits, seconds=_LOOK_SECONDS))
     try:
-        answer = run_foreign(request, b"", short, 2**20, place, (), Path(sys.executable))
+        answer = short.run(request, b"", 2**20)
     except EngineFailure:
         raise BadInput(
             f"{wanted.synthesizer} cannot be loaded",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +32,7 @@ def features(made: Made) -> NDArray[np.float64]:
     """
     sizes = tuple(MICRO.values())
     codes = np.zeros((0, len(sizes)), dtype=np.int64) if made.codes is None or made.grave else made.codes
-    parts = [np.bincount(codes[:, at], minlength=size) for at, size in enumerate(sizes)]
+    parts: list[NDArray[Any]] = [np.bincount(codes[:, at], minlength=size) for at, size in enumerate(sizes)]
     for one, two in combinations(range(len(sizes)), 2):
         pair = codes[:, one] * sizes[two] + codes[:, two]
         parts.append(np.bincount(pair, minlength=sizes[one] * sizes[two]))
@@ -90,9 +91,9 @@ def check_game(played: Played, declared: Declared, limits: BlackBoxSection, powe
         plain = f"{len(out)} fits on each side, {ended} of them ended: no leak at all could have been seen."
         return CheckResult(*_ASKED, "A", "inconclusive", plain, n=2 * len(out), details=details)
     weights = separating_direction(out[:third], held[:third])
-    scored = [side @ weights for side in (out, held)]
-    cut = threshold_between(*(side[third : 2 * third] for side in scored), declared)
-    counts = _counts(*(side[2 * third :] for side in scored), cut)
+    low, high = out @ weights, held @ weights
+    cut = threshold_between(low[third : 2 * third], high[third : 2 * third], declared)
+    counts = _counts(low[2 * third :], high[2 * third :], cut)
     p = refuting_p(counts, *declared.numbers)
     bound = epsilon_bound(counts, declared.numbers[1], limits.alpha)
     refuted = p <= limits.alpha

@@ -70,5 +70,7 @@ def play(outside: Outside, limits: BlackBoxSection) -> Played:
             counted = outside.fits(MICRO, [out, held], own)
             # A library that always wants to be told how many has no number of its own to give away.
             usual = any(one.codes is not None for one in counted)
-            counted = counted + outside.fits(MICRO, [out, held], own * (limits.count_fits - 1)) if usual else []
+            counted = (
+                counted + outside.fits(MICRO, [out, held], own * (limits.count_fits - 1)) if usual else []
+            )
     return Played(made[::2], made[1::2], counted[::2], counted[1::2], len(out), len(held))

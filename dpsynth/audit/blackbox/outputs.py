@@ -16,7 +16,7 @@ from dpsynth.engines.fits import Ask, Made
 
 __all__ = ["REPLAY", "check_outputs", "check_replay"]
 
-REPLAY = {name: 12 for name in ("a", "b", "c", "d", "e")}
+REPLAY = dict.fromkeys(("a", "b", "c", "d", "e"), 12)
 """Columns of the replay's tables: so many cells that two random rows are hardly ever alike."""
 
 _OUTPUTS = (
@@ -128,13 +128,14 @@ def _replay_result(
     )
     details = {"coins": m, "rows_of_the_table": right, "control_rows": guesses - right}
     if least is None:
-        plain = "Too few fits ended, or delta is too large: not even copies of every row would have been seen."
+        plain = (
+            "Too few fits ended, or delta is too large: not even copies of every row would have been seen."
+        )
         return CheckResult(*_COPIES, "A", "inconclusive", plain, n=m, details=details)
     p = one_run_p_value(m, guesses, right, *declared.numbers) if guesses else 1.0
     failed = p <= limits.alpha
-    plain = (
-        f"{right} rows of the tables and {guesses - right} that were left out stood in the releases"
-        + (": it repeats rows that it was given." if failed else ", as the claim allows.")
+    plain = f"{right} rows of the tables and {guesses - right} that were left out stood in the releases" + (
+        ": it repeats rows that it was given." if failed else ", as the claim allows."
     )
     return CheckResult(
         *_COPIES,

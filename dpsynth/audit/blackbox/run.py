@@ -11,9 +11,10 @@ from dpsynth.audit.blackbox.claim import Outside
 from dpsynth.audit.blackbox.game import check_game
 from dpsynth.audit.blackbox.micro import play
 from dpsynth.audit.blackbox.outputs import check_outputs, check_replay
+from dpsynth.audit.guarded import fits_result
 from dpsynth.audit.plan import AuditPlan
 from dpsynth.audit.report import AuditReport
-from dpsynth.audit.result import CheckResult
+from dpsynth.audit.result import CheckResult, Outcome
 from dpsynth.audit.verdict import judge
 from dpsynth.engines.fits import Made
 
@@ -87,18 +88,13 @@ def check_fits(made: Sequence[Made]) -> CheckResult:
     A release of another shape fails: values outside the public domain can only come from the rows or from a
     fault. A fit that crashed or was stopped leaves the question open.
     """
-    asked = ("S0", "Fits", "Did every fit end with rows of the public domain, as many as were asked for?")
     faults = Counter(one.fault for one in made if one.fault)
-    outcome = "fail" if any(one.grave for one in made) else "inconclusive" if faults or not made else "pass"
+    outcome: Outcome = "inconclusive" if faults or not made else "pass"
+    if any(one.grave for one in made):
+        outcome = "fail"
     listed = "; ".join(f"{fault} ({count} of {len(made)} fits)" for fault, count in sorted(faults.items()))
-    return CheckResult(
-        *asked,
-        "A",
-        outcome,  # type: ignore[arg-type]
-        f"{listed[:1].upper()}{listed[1:]}." if listed else f"All {len(made)} fits did.",
-        n=len(made),
-        details={"fits": len(made), "faults": dict(faults)},
-    )
+    plain = f"{listed[:1].upper()}{listed[1:]}." if listed else f"All {len(made)} fits did."
+    return fits_result(outcome, plain, len(made), dict(faults))
 
 
 def audit_outside(
