@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -38,10 +37,9 @@ class NoPlan(Independent):
         raise ZeroDivisionError
 
 
-@dataclass
 class _Spoiled:
-    inner: Any
-    how: str
+    def __init__(self, inner: Any, how: str) -> None:
+        self.inner, self.how = inner, how
 
     def sample(self, rows: int, rng: np.random.Generator) -> Any:
         made = self.inner.sample(rows + (self.how == "rows"), rng)
@@ -53,9 +51,9 @@ class _Spoiled:
         return None if self.how == "nothing" else made
 
 
-@dataclass
 class Spoils(Independent):
-    how: str = "outside"
+    def __init__(self, how: str = "outside") -> None:
+        self.how = how
 
     def fit(self, plan: Any, curator: Any) -> Any:
         return _Spoiled(super().fit(plan, curator), self.how)

@@ -17,7 +17,12 @@ class Correct:
     name, version = "correct", "1"
 
     def fit_sample(
-        self, rows: pd.DataFrame, domain: Mapping[str, int], epsilon: float, delta: float, rows_out: int | None
+        self,
+        rows: pd.DataFrame,
+        domain: Mapping[str, int],
+        epsilon: float,
+        delta: float,
+        rows_out: int | None,
     ) -> pd.DataFrame:
         rng, drawn = np.random.default_rng(), {}
         for name, size in domain.items():
