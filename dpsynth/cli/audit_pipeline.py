@@ -92,10 +92,16 @@ def pipeline(
     raise typer.Exit(_CODES.get(found.outcome, AuditBlocked.exit_code))
 
 
+_RELATIONS: dict[str, Literal["add_remove", "replace_one"]] = {
+    "add_remove": "add_remove",
+    "replace_one": "replace_one",
+}
+
+
 def _adjacency(word: str) -> Literal["add_remove", "replace_one"]:
-    if word == "add_remove" or word == "replace_one":
-        return word
-    raise BadInput(f"{word!r} is no neighbouring relation", allowed="add_remove or replace_one")
+    if word not in _RELATIONS:
+        raise BadInput(f"{word!r} is no neighbouring relation", allowed=" or ".join(_RELATIONS))
+    return _RELATIONS[word]
 
 
 def _document(found: Answered) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """Many fits of a library that takes rows, on made-up rows, each apart from this process.
 
-Nothing here ever holds a person: an auditor made the rows up. What comes back is believed only as far as it
-has the shape that was asked for; everything else is said in words that depend on no row.
+Nothing here ever holds a person: an auditor made the rows up.
 """
 
 from __future__ import annotations
@@ -19,40 +18,15 @@ from numpy.typing import NDArray
 from pyarrow import parquet
 
 from dpsynth.core.errors import EngineFailure
+from dpsynth.engines.made import MOST_ROWS, Ask, Made, answers_of
 from dpsynth.engines.sandbox import Answer, Job, Limits, anonymous_file, run_program
 from dpsynth.engines.store import Engine
 
-__all__ = ["Ask", "Boundary", "Budget", "EngineFits", "Fitter", "ForeignFits", "Made"]
+__all__ = ["Boundary", "Budget", "EngineFits", "Fitter", "ForeignFits"]
 
 _CHILD = Path(__file__).with_name("row_taker_child.py")
 _SPARE_BYTES = 2**22
 _BATCH = 50
-_MOST_ROWS = 100_000
-"""Released rows of one fit that are read, where the number was left to the library."""
-
-
-@dataclass(frozen=True)
-class Ask:
-    """One fit: which table, and how many rows to release (None: as many as the library would)."""
-
-    table: int
-    rows: int | None
-
-
-@dataclass(frozen=True)
-class Made:
-    """How one fit ended.
-
-    Attributes:
-        codes: released codes, int64, shape (rows, columns); None if there is no table that can be read.
-        fault: what was wrong, in words; empty if nothing was.
-        grave: the release itself was wrong (columns, missing values, codes outside the domain, number of
-            rows), and not only absent.
-    """
-
-    codes: NDArray[np.int64] | None
-    fault: str = ""
-    grave: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,54 +80,8 @@ def _parquet(tables: Sequence[NDArray[np.int64]]) -> pa.Table:
 
 
 def _most_bytes(columns: int, asks: Sequence[Ask]) -> int:
-    rows = sum(_MOST_ROWS if one.rows is None else 2 * one.rows for one in asks)
+    rows = sum(MOST_ROWS if one.rows is None else 2 * one.rows for one in asks)
     return 16 * (columns + 1) * rows + _SPARE_BYTES
-
-
-def _answers(answer: Answer, sizes: Sequence[int], asks: Sequence[Ask]) -> list[Made]:
-    """One result for each ask; a batch that cannot be read as a whole is a fault of each of its fits."""
-    try:
-        ends = [str(end) for end in answer.document["fits"]]
-        table = parquet.read_table(io.BytesIO(answer.table))
-        whole = np.column_stack([column.to_numpy().astype(np.float64) for column in table.columns])
-    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError):
-        return [Made(None, "it left no table that can be read", grave=True) for _ in asks]
-    ends += ["not made"] * (len(asks) - len(ends))
-    made = []
-    for at, (ask, end) in enumerate(zip(asks, ends, strict=False)):
-        rows = whole[whole[:, -1] == at][:, :-1] if whole.size else np.zeros((0, len(sizes)))
-        made.append(_ended(end) if end else _checked(rows, sizes, ask))
-    return made
-
-
-def _ended(end: str) -> Made:
-    """A fit that left no release, in words; only the class of an error is repeated."""
-    if end == "columns":
-        return Made(None, "it released other columns than the domain's", grave=True)
-    if end == "values":
-        return Made(None, "it released values that are no codes", grave=True)
-    if end == "hang":
-        return Made(None, "a fit did not end within its time and was stopped")
-    if end == "not made":
-        return Made(None, "a fit was not made, because one before it did not end")
-    kind = end if end.isidentifier() and len(end) < 60 else "an error"
-    return Made(None, f"a fit crashed: {kind}")
-
-
-def _checked(rows: NDArray[np.float64], sizes: Sequence[int], ask: Ask) -> Made:
-    if rows.shape[1] != len(sizes):
-        return Made(None, "it released other columns than the domain's", grave=True)
-    if not np.isfinite(rows).all():
-        return Made(None, "it released missing values", grave=True)
-    codes = rows.astype(np.int64)
-    if not (codes == rows).all():
-        return Made(None, "it released values that are no codes", grave=True)
-    if ((codes < 0) | (codes >= np.array(sizes))).any():
-        return Made(codes, "it released codes outside the public domain", grave=True)
-    if ask.rows is not None and len(codes) != ask.rows:
-        few = "fewer" if len(codes) < ask.rows else "more"
-        return Made(codes, f"it released {few} rows than were asked for", grave=True)
-    return Made(codes)
 
 
 @dataclass(frozen=True)
@@ -222,7 +150,7 @@ class EngineFits:
                 answer = self.engine.limited(limits).run(request, stream, _most_bytes(len(sizes), asks))
             except EngineFailure as failure:
                 return [Made(None, f"a batch of fits failed: {failure.what}") for _ in asks]
-        return _answers(answer, sizes, asks)
+        return answers_of(answer, sizes, asks)
 
 
 @dataclass(frozen=True)
@@ -310,7 +238,7 @@ class ForeignFits:
             "delta": budget.delta,
             "seconds": self.boundary.limits.seconds,
             "fits": [[one.table, one.rows] for one in asks],
-            "most_rows": _MOST_ROWS,
+            "most_rows": MOST_ROWS,
         }
         stream = io.BytesIO()
         np.save(stream, _stacked(tables), allow_pickle=False)
@@ -321,4 +249,4 @@ class ForeignFits:
             answer = replace(self.boundary, limits=whole).run(request, stream.getvalue(), most)
         except EngineFailure as failure:
             return [Made(None, f"a batch of fits failed: {failure.what}") for _ in asks]
-        return _answers(answer, tuple(domain.values()), asks)
+        return answers_of(answer, tuple(domain.values()), asks)

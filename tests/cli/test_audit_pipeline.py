@@ -1,4 +1,4 @@
-"""``dpsynth audit pipeline``: exit codes, words, the report, and what is asked without a state or a person."""
+"""``dpsynth audit pipeline``: exit codes, words and the report; without a state or a person."""
 
 from __future__ import annotations
 

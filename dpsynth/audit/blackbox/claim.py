@@ -10,7 +10,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from dpsynth.engines.fits import Ask, Budget, Fitter, Made
+from dpsynth.engines.fits import Budget, Fitter
+from dpsynth.engines.made import Ask, Made
 
 __all__ = ["Declared", "Outside", "Tell"]
 

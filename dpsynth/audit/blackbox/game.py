@@ -13,7 +13,7 @@ from dpsynth.audit.blackbox.micro import MICRO, Played
 from dpsynth.audit.blackbox.statistic import Counts, epsilon_bound, needed_share, refuting_p
 from dpsynth.audit.plan_blackbox import BlackBoxSection
 from dpsynth.audit.result import CheckResult
-from dpsynth.engines.fits import Made
+from dpsynth.engines.made import Made
 
 __all__ = ["check_game", "features", "separating_direction", "threshold_between"]
 

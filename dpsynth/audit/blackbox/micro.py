@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from dpsynth.audit.blackbox.claim import Outside
 from dpsynth.audit.plan_blackbox import BlackBoxSection
-from dpsynth.engines.fits import Ask, Made
+from dpsynth.engines.made import Ask, Made
 
 __all__ = ["MICRO", "Played", "play"]
 

@@ -12,7 +12,7 @@ from dpsynth.audit.blackbox.micro import MICRO, Played
 from dpsynth.audit.blackbox.statistic import Counts, needed_share, refuting_p
 from dpsynth.audit.plan_blackbox import BlackBoxSection
 from dpsynth.audit.result import CheckResult
-from dpsynth.engines.fits import Ask, Made
+from dpsynth.engines.made import Ask, Made
 
 __all__ = ["REPLAY", "check_outputs", "check_replay"]
 

@@ -16,7 +16,7 @@ from dpsynth.audit.plan import AuditPlan
 from dpsynth.audit.report import AuditReport
 from dpsynth.audit.result import CheckResult, Outcome
 from dpsynth.audit.verdict import judge
-from dpsynth.engines.fits import Made
+from dpsynth.engines.made import Made
 
 __all__ = ["MADE", "UNASKED", "audit_outside", "check_fits"]
 
