@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from dpsynth.audit.plan_blackbox import BlackBoxSection
 from dpsynth.audit.plan_games import GamesSection
 from dpsynth.audit.plan_release import ReleaseSection
 from dpsynth.audit.plan_structural import StructuralSection
@@ -58,6 +59,7 @@ class AuditPlan(BaseModel):
         copy_difference_needed: R6 is inconclusive if it could not see a difference of rates this large.
         label_alpha: level at which controls that look more like members make a result inconclusive.
         structural, games, release: what the tests of these sections need; None where no test needs it.
+        blackbox: of audits from outside, and limits on every fit; None: as they are by default.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -95,6 +97,12 @@ class AuditPlan(BaseModel):
     structural: StructuralSection | None = None
     games: GamesSection | None = None
     release: ReleaseSection | None = None
+    blackbox: BlackBoxSection | None = None
+
+    @property
+    def limits(self) -> BlackBoxSection:
+        """Limits on fits, stated or by default."""
+        return self.blackbox or BlackBoxSection()
 
     def due(self, trained: bool) -> tuple[str, ...]:
         """Tests that must have a result, where the synthesizer trains by DP-SGD or does not."""

@@ -14,6 +14,7 @@ from dpsynth.audit.door import SurrogateDoor, SurrogateRun
 from dpsynth.audit.g5_gradient import check_gradient_game
 from dpsynth.audit.games.play import Progress, run_games
 from dpsynth.audit.games.spread import Here, Spread
+from dpsynth.audit.guarded import Broken, checked, fits_result, guarded_check, guarded_fit
 from dpsynth.audit.odd_rows import RawRows, as_texts, one_by_one
 from dpsynth.audit.pipeline import Fit, Pipeline
 from dpsynth.audit.plan import AuditPlan
@@ -33,7 +34,7 @@ from dpsynth.audit.untested import untested
 from dpsynth.audit.verdict import judge
 from dpsynth.core.curator import Entrustment
 
-__all__ = ["Bench", "run_audit", "run_structural"]
+__all__ = ["Bench", "Tell", "run_audit", "run_structural"]
 
 
 @dataclass(frozen=True)
@@ -112,27 +113,76 @@ _CHECKS: Mapping[str, Callable[[Bench], CheckResult]] = {
 }
 
 
-def run_structural(pipeline: Pipeline, plan: AuditPlan, rng: np.random.Generator) -> tuple[CheckResult, ...]:
+Tell = Callable[[str, CheckResult | None], None]
+"""Hears what is being done, and each result once it is there."""
+
+
+def _quiet(words: str, result: CheckResult | None) -> None:
+    """For those who need not wait."""
+
+
+def _trains(pipeline: Pipeline) -> bool:
+    """Whether it trains by DP-SGD; a pipeline that cannot even plan does not."""
+    try:
+        return pipeline.trains
+    except Exception:
+        return False
+
+
+def _broken(broken: Broken, fits: int) -> CheckResult:
+    plain = f"{broken.fault[:1].upper()}{broken.fault[1:]}: the tests of the mechanism could not be made."
+    return fits_result("fail" if broken.grave else "inconclusive", plain, fits, {broken.fault: 1})
+
+
+def run_structural(
+    pipeline: Pipeline, plan: AuditPlan, rng: np.random.Generator, tell: Tell = _quiet
+) -> tuple[CheckResult, ...]:
     """Class A evidence: the pipeline at the release's budget on surrogate rows.
 
     Where it trains by DP-SGD, the plan's tests of trainings are made on the same fits. It reads
-    nothing of people and may run before the budget is committed.
+    nothing of people and may run before the budget is committed. A fit that crashes, takes longer than the
+    plan's limit or releases anything but rows of the domain ends in one result, S0; the others are missing.
 
     Args:
         pipeline: what is audited; the plan's limit on model cells keeps the fits quick.
         plan: tests, number of fits and rows, limits.
         rng: randomness of surrogate rows and tests; the noise comes from the door.
+        tell: hears what is being done, and each result.
     """
     pipeline = pipeline.limited(plan.surrogate_max_model_cells)
     rows = make_surrogate(pipeline.door.domain, pipeline.door.unit, plan.surrogate_rows, rng)
-    trained = pipeline.trains
+    trained = _trains(pipeline)
     # The second fit of a training is the one without the canary; the unit of rare rows is watched.
     tables = [rows.without(PLANTED) if trained and at == 1 else rows for at in range(plan.noise_fits)]
     canary = rows.only(PLANTED) if trained else None
-    fits = tuple(pipeline.fit(each, rng, canary) for each in tables)
+    fits: tuple[Fit, ...] = ()
+    for number, table in enumerate(tables, start=1):
+        tell(f"fit {number} of {len(tables)}", None)
+        try:
+            fits += (_fit(pipeline, plan, table, rng, canary),)
+        except Broken as broken:
+            tell("S0", result := _broken(broken, number))
+            return (result,)
     trained = trained or any(fit.run.trainings for fit in fits)
     bench = Bench(pipeline, plan, rows, fits, rng)
-    return tuple(_CHECKS[test](bench) for test in plan.due(trained) if test in _CHECKS)
+    results: tuple[CheckResult, ...] = ()
+    for test in plan.due(trained):
+        if test in _CHECKS:
+            tell(test, None)
+            results += (guarded_check(test, lambda: _CHECKS[test](bench)),)  # noqa: B023 - called at once
+            tell(test, results[-1])
+    return results
+
+
+def _fit(
+    pipeline: Pipeline,
+    plan: AuditPlan,
+    rows: SurrogateRows,
+    rng: np.random.Generator,
+    canary: SurrogateRows | None,
+) -> Fit:
+    made = guarded_fit(lambda: pipeline.fit(rows, rng, canary), plan.limits.fit_seconds)
+    return checked(made, pipeline.door.domain, len(rows.units))
 
 
 def run_audit(
@@ -144,6 +194,7 @@ def run_audit(
     rng: np.random.Generator,
     entrusted: Entrustment | None = None,
     spread: Spread | None = None,
+    tell: Tell = _quiet,
     progress: Progress = lambda game, done, most: None,
 ) -> AuditReport:
     """Structural tests, the plan's games, the given release results, the verdict.
@@ -155,13 +206,15 @@ def run_audit(
         entrusted: the library that was given rows, if one was: its mechanism cannot be audited here, which
             is what the structural tests then say.
         spread: where the games' fits are made; in this process if not given.
+        tell: as in :func:`run_structural`.
         progress: told of the games' units of work as they are done.
     """
     trained = False
     if entrusted is None:
-        trained = pipeline.limited(plan.surrogate_max_model_cells).trains
-        structural = run_structural(pipeline, plan, rng)
-        structural += run_games(pipeline, plan, spread or Here(), rng, progress=progress)
+        trained = _trains(pipeline.limited(plan.surrogate_max_model_cells))
+        structural = run_structural(pipeline, plan, rng, tell)
+        if all(result.id != "S0" for result in structural):
+            structural += run_games(pipeline, plan, spread or Here(), rng, progress=progress)
     else:
         structural = untested(plan, entrusted)
     results = (*structural, *release_results)

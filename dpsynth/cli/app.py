@@ -9,6 +9,7 @@ import typer
 
 from dpsynth import __version__
 from dpsynth.cli import (
+    audit_pipeline,
     budgets,
     datasets,
     decisions,
@@ -32,7 +33,7 @@ app = typer.Typer(
     name="dpsynth",
     help="Release synthetic copies of sensitive tables: paid for, attacked, approved and signed.",
     epilog="Exit codes: 0 ok, 1 unexpected, 2 bad input, 3 refused by policy, 4 budget, 5 integrity, "
-    "6 conflict, 7 blocked by audit, 8 entrusted engine.",
+    "6 conflict, 7 blocked by audit, 8 entrusted engine, 9 audit inconclusive.",
     add_completion=False,
     pretty_exceptions_enable=False,
     invoke_without_command=True,
@@ -45,9 +46,9 @@ app.add_typer(people.app, name="people")
 app.add_typer(budgets.app, name="budget")
 app.add_typer(database_commands.app, name="db")
 app.add_typer(engines.app, name="engine")
+app.add_typer(audit_pipeline.app, name="audit")
 app.command("demo")(demo.demo)
 app.command("run")(worker.run)
-app.command("audit")(decisions.audit)
 app.command("approve")(decisions.approve)
 app.command("reject")(decisions.reject)
 app.command("publish")(decisions.publish)

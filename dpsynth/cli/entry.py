@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code.
 
     0 ok, 1 unexpected, 2 bad input, 3 refused by policy, 4 budget, 5 integrity, 6 conflict, 7 blocked by
-    audit, 130 interrupted.
+    audit, 8 an engine failed, 9 audit inconclusive, 130 interrupted.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     _never_fail_to_print()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 __all__ = [
     "AuditBlocked",
+    "AuditInconclusive",
     "BadInput",
     "BudgetExceeded",
     "Conflict",
@@ -96,3 +97,10 @@ class EngineFailure(DpsynthError):
 
     exit_code = 8
     kind = "engine"
+
+
+class AuditInconclusive(DpsynthError):
+    """An audit on made-up rows refuted nothing and could not test everything (exit 9)."""
+
+    exit_code = 9
+    kind = "audit_inconclusive"

@@ -1,6 +1,7 @@
 """One run of an engine's program, in a process of its own: no network, clean environment, hard limits.
 
-The program's stdout and stderr may hold rows: they go nowhere. Encoded rows reach it through an anonymous
+The program's stdout and stderr may hold rows: they go nowhere, unless the rows are made up and the caller
+listens. Encoded rows reach it through an anonymous
 file on stdin, so that no file with rows has a name; what it leaves is read back and its directory removed.
 """
 
@@ -15,7 +16,8 @@ import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,6 +88,7 @@ class Job:
         place: directory in which the private directory of the run is made.
         hidden: paths that the program must not reach.
         readable: paths in hidden ones that it may read nevertheless.
+        heard: is called with each line of the program's stdout; None: it goes nowhere. Made-up rows only.
     """
 
     python: Path
@@ -96,6 +99,7 @@ class Job:
     place: Path
     hidden: tuple[Path, ...] = ()
     readable: tuple[Path, ...] = ()
+    heard: Callable[[bytes], None] | None = None
 
 
 def anonymous_file() -> IO[bytes]:
@@ -147,12 +151,13 @@ def _run(job: Job, rows: IO[bytes], scratch: Path) -> Isolation:
     read, write = os.pipe()
     rows.seek(0)
     command = [sys.executable, "-I", "-S", "-B", str(_LAUNCHER), json.dumps(_task(job, write, scratch))]
+    listener: threading.Thread | None = None
     with os.fdopen(read, "rb") as status:
         try:
             process = subprocess.Popen(
                 command,
                 stdin=rows,
-                stdout=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL if job.heard is None else subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 cwd=scratch,
                 env=_environment(scratch),
@@ -162,15 +167,35 @@ def _run(job: Job, rows: IO[bytes], scratch: Path) -> Isolation:
         finally:
             os.close(write)
         try:
+            listener = _listen(process, job.heard)
             said = status.read()
             code = process.wait(job.limits.seconds)
         except subprocess.TimeoutExpired:
             raise _failed(f"did not end within {job.limits.seconds} seconds and was stopped") from None
         finally:
             _end(process)
+            if listener is not None:
+                listener.join()
     if code != 0 or not said:
         raise _failed("ended with an error")
     return Isolation(**json.loads(said))
+
+
+def _listen(
+    process: subprocess.Popen[bytes], heard: Callable[[bytes], None] | None
+) -> threading.Thread | None:
+    """A thread that passes each line on, until the last process that could write one is gone."""
+    if heard is None or (stream := process.stdout) is None:
+        return None
+
+    def listen() -> None:
+        with stream:
+            for line in stream:
+                heard(line)
+
+    thread = threading.Thread(target=listen, daemon=True)
+    thread.start()
+    return thread
 
 
 def _task(job: Job, status: int, scratch: Path) -> dict[str, Any]:

@@ -3,6 +3,10 @@
 It is started by the launcher without network, in a private directory. ``request.json`` there holds public
 facts alone; the encoded rows come in on stdin as Parquet. It leaves ``answer.parquet`` (integer codes, one
 column for each asked) and ``answer.json``. It imports nothing of dpsynth, which is not installed here.
+
+An audit on made-up rows asks for many fits at once (``fits`` in the request: table and rows of each; a column
+``table`` beside the codes). They run one after another, each with a synthesizer of its own; the answer has a
+column ``fit`` beside the codes, and for each fit the class of the error that ended it, or "".
 """
 
 from __future__ import annotations
@@ -118,15 +122,31 @@ def synthesize(request: dict[str, Any], rows: Any) -> Any:
     used = [index for index, size in enumerate(sizes) if size > 1]
     used_sizes = [sizes[index] for index in used]
     fitted = make(method, float(request["epsilon"]), float(request["delta"]))
-    if method in ("mst", "aim"):
-        sample_independently()
     transformer = public_transformer(used_sizes, method in ("patectgan", "dpctgan"), method == "pacsynth")
     table = rows.iloc[:, used].astype("int64")
     fitted.fit(table, transformer=transformer, preprocessor_eps=0.0)
-    released = pandas.DataFrame(fitted.sample(request["rows"]))
-    found = numpy.zeros((request["rows"], len(sizes)), dtype="int64")
-    found[:, used] = completed(released, used_sizes, request["rows"]).astype("int64")
+    # Only an audit leaves the number of rows to the library, to see what it takes by itself.
+    released = pandas.DataFrame(fitted.sample(*([] if request["rows"] is None else [request["rows"]])))
+    count = len(released) if request["rows"] is None else request["rows"]
+    found = numpy.zeros((count, len(sizes)), dtype="int64")
+    found[:, used] = completed(released, used_sizes, count).astype("int64")
     return found
+
+
+def many(request: dict[str, Any], rows: Any) -> tuple[Any, list[str]]:
+    """Each fit that is asked for, one after another: codes and the fit's number, and how each one ended."""
+    numpy = importlib.import_module("numpy")
+    width, made, ends = len(request["sizes"]), [], []
+    for number, (table, count) in enumerate(request["fits"]):
+        own = rows[rows["table"] == table].drop(columns="table")
+        try:
+            found = synthesize({**request, "rows": count}, own)
+        except Exception as error:
+            ends.append(type(error).__name__)
+            continue
+        ends.append("")
+        made.append(numpy.column_stack([found, numpy.full(len(found), number)]))
+    return numpy.concatenate([numpy.zeros((0, width + 1), dtype="int64"), *made]), ends
 
 
 def main() -> None:
@@ -136,12 +156,21 @@ def main() -> None:
     pandas = importlib.import_module("pandas")
     seed_from_the_system()
     rows = pandas.read_parquet(io.BytesIO(sys.stdin.buffer.read()))
-    selftest = request["method"] == "selftest"
-    found = self_test(request["sizes"], request["rows"]) if selftest else synthesize(request, rows)
-    frame = pandas.DataFrame(found, columns=[f"c{index}" for index in range(found.shape[1])])
-    frame.to_parquet("answer.parquet", index=False)
-    names = ("smartnoise-synth", "torch", "mbi", "opacus", "opendp", "pac-synth", "numpy")
-    Path("answer.json").write_text(json.dumps({"versions": {name: version(name) for name in names}}))
+    names, ends = [f"c{index}" for index in range(len(request["sizes"]))], [""]
+    if request["method"] == "selftest":
+        found = self_test(request["sizes"], request["rows"])
+    else:
+        if request["method"] in ("mst", "aim"):
+            sample_independently()
+        if "fits" in request:
+            found, ends = many(request, rows)
+            names.append("fit")
+        else:
+            found = synthesize(request, rows)
+    pandas.DataFrame(found, columns=names).to_parquet("answer.parquet", index=False)
+    packages = ("smartnoise-synth", "torch", "mbi", "opacus", "opendp", "pac-synth", "numpy")
+    versions = {name: version(name) for name in packages}
+    Path("answer.json").write_text(json.dumps({"versions": versions, "fits": ends}))
 
 
 if __name__ == "__main__":

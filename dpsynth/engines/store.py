@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -74,6 +74,10 @@ class Engine:
             readable=(self.python.parent.parent, self.directory),
         )
         return run_program(job, rows)
+
+    def limited(self, limits: Limits) -> Engine:
+        """The same with other limits of each run."""
+        return replace(self, limits=limits)
 
     def record(self) -> dict[str, Any]:
         """What is written down about it; the interpreter of a built one is found by its directory."""

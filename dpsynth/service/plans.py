@@ -32,6 +32,7 @@ __all__ = [
     "automatic",
     "fitting_epsilon",
     "largest_fitting",
+    "plans_directory",
     "requested_rho",
     "run_plan",
     "within_release_cap",
@@ -166,10 +167,15 @@ def within_release_cap(policy: Policy, cost: str) -> bool:
     return fits(ZERO, text_cost(cost), replace(cap_of(policy.budget.per_release), mu2=None))
 
 
+def plans_directory() -> Path:
+    """Where the audit plans lie."""
+    here = Path(__file__).resolve().parents[2] / "audits" / "plans"
+    return Path(os.environ.get("DPSYNTH_AUDIT_PLANS", here))
+
+
 def audit_plan(policy: Policy) -> AuditPlan:
     """The audit plan that the policy names, if its digest is the one that the policy pins."""
-    here = Path(__file__).resolve().parents[2] / "audits" / "plans"
-    plan = load_plan(Path(os.environ.get("DPSYNTH_AUDIT_PLANS", here)), policy.audits.plan)
+    plan = load_plan(plans_directory(), policy.audits.plan)
     if plan_sha256(plan) != policy.audits.plan_sha256:
         raise PolicyRefusal(
             f"The audit plan {policy.audits.plan} is not the one that policy {policy.id} pins",

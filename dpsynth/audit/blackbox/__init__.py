@@ -1,0 +1,1 @@
+"""Audits from outside: of a library that takes rows, by what it releases on made-up ones."""
