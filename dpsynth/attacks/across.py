@@ -84,33 +84,29 @@ def shared_noise(
     real: NDArray[np.int64],
     sizes: Sequence[int],
     common: float,
-    rng: np.random.Generator,
 ) -> SharedNoise:
     """Do two releases err alike on single columns, as they would if they had used the same noise?
 
-    Errors are standardised differences of frequencies from real rows, another random half of them for each
-    release: what the table itself has of chance would else count as an error of both. Only cells of at least
-    ``common`` count: rare ones are pushed up from zero alike by any correct release. A straight trend over
-    the frequency, which any smoothing leaves alike, is taken out.
+    Errors are standardised differences of frequencies from the real rows. Only cells of at least ``common``
+    count: rare ones are pushed up from zero alike by any correct release. A straight trend over the
+    frequency, which any smoothing leaves alike, is taken out. Releases that were not fitted to these rows
+    err alike by the rows' own chance, and are flagged.
 
     Args:
         earlier, release: released rows; real: rows of the table, (rows, d), none empty.
         sizes: number of codes of each column.
         common: least real frequency of a cell, in 0 .. 1.
-        rng: the halves.
     """
     errors, columns = [], 0
-    first, second = np.array_split(rng.permutation(real), 2)
     for column, size in enumerate(sizes):
-        true, one, two, half, other = (
-            np.bincount(rows[:, column], minlength=size) / max(len(rows), 1)
-            for rows in (real, earlier, release, first, second)
+        true, one, two = (
+            np.bincount(rows[:, column], minlength=size) / len(rows) for rows in (real, earlier, release)
         )
         kept = true >= common
         if kept.sum() > 1:
             columns += 1
             spread = np.sqrt(true[kept] * (1.0 - true[kept]))
-            errors.append(np.stack([true[kept], (one - half)[kept] / spread, (two - other)[kept] / spread]))
+            errors.append(np.stack([true[kept], (one - true)[kept] / spread, (two - true)[kept] / spread]))
     if not errors:
         return SharedNoise(0.0, 0, 1.0)
     true, one, two = np.concatenate(errors, axis=1)

@@ -100,7 +100,7 @@ def _compare(
     )
     rows = shared_rows(before, now, known, rng)
     real = np.concatenate([evidence.members, evidence.reference])
-    noise = shared_noise(before, now, real, sizes, section.common_cell, rng)
+    noise = shared_noise(before, now, real, sizes, section.common_cell)
     sides = draw_sides(evidence, plan.max_targets_per_side, rng)
     pairs = small_pairs(sizes, plan.max_clique_cells)
     scores = difference_scores(sides.both, before, now, sizes, pairs, section.small_cell)
