@@ -108,7 +108,7 @@ FAULTS = {
     "what is asked depends on the rows": "questions",
     "numbers scaled by mean and deviation of the rows": "domain",
     "empty texts filled by the commonest": "rows of others",
-    "release filled by the rows' commonest": "rows",
+    "release filled by the rows' commonest": "model",
     "NaN is a code of its own": "failure",
     "an unlisted category is a code of its own": "domain",
     "intake fails on a rare record": "failure",
