@@ -83,7 +83,7 @@ def test_a_correct_synthesizer_differs_nowhere(mutants, checked, kind) -> None:
     result = checked(replace(mutants.correct(), synthesizer=kind()))
     assert (result.outcome, result.plain.startswith("With the same answers")) == ("pass", True)
     assert {how for row in result.details["matrix"] for how in row} <= {"same", "refused"}
-    assert result.details["questions"] > 4
+    assert result.details["questions"] >= 4
     assert "differs between these tables" in result.could_have_found
 
 
@@ -108,7 +108,7 @@ FAULTS = {
     "what is asked depends on the rows": "questions",
     "numbers scaled by mean and deviation of the rows": "domain",
     "empty texts filled by the commonest": "rows of others",
-    "release filled by the rows' commonest": "rows",
+    "release filled by the rows' commonest": "model",
     "NaN is a code of its own": "failure",
     "an unlisted category is a code of its own": "domain",
     "intake fails on a rare record": "failure",
@@ -145,7 +145,7 @@ def test_rows_that_escape_the_bound_through_intake_are_s3s(mutants, plan) -> Non
     found, fair = sensitivity(fault.pipeline()), sensitivity(mutants.correct())
     assert (found.outcome, "of NaN added" in found.plain) == ("fail", True)
     assert fair.outcome == "pass"
-    assert "a unit of empty texts added" in fair.details["largest_share_of_declared"]
+    assert "a unit of unlisted values added" in fair.details["largest_share_of_declared"]
 
 
 @dataclass(frozen=True)
