@@ -70,7 +70,7 @@ MUTANTS = [
     Mutant("P3", "one marginal without noise", "quick", ("S4",), partial(correct, noise=SilentAt(15))),
     Mutant("P6", "a constant seed for the noise", "quick", ("S5",), partial(correct, door=SeededDoor)),
     Mutant(
-        "P7", "workers share a generator's state", "quick", ("S5",), partial(correct, noise=ProcessNoise())
+        "P7", "workers share a generator's state", "standard", ("S5",), partial(correct, noise=ProcessNoise())
     ),
     Mutant(
         "P9",

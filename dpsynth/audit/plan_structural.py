@@ -21,6 +21,7 @@ class StructuralSection(BaseModel):
         lattice_alpha: level of S6, shared by all its tests.
         repeat_alpha: level of S5, shared by all its tests.
         repeat_correlation_needed: S5 is inconclusive if it could not see noise that is alike to this degree.
+        repeat_processes: whether S5 also fits in two processes at once.
         repeat_seconds: the longest that S5 waits for a fit in another process.
         copy_alpha: level of S9, shared by its two tests.
         copy_fits, copy_rows: fits of S9, and the rows of its table.
@@ -35,6 +36,7 @@ class StructuralSection(BaseModel):
     lattice_alpha: Share
     repeat_alpha: Share
     repeat_correlation_needed: Share
+    repeat_processes: bool
     repeat_seconds: Count
     copy_alpha: Share
     copy_fits: Count

@@ -25,6 +25,12 @@ _HOW = (
     "Two fits began with the global generators of Python, numpy and torch wound back to one state; "
     "answers that still differ were not drawn from these."
 )
+_WHERE = {
+    True: "nor in processes forked at the same moment",
+    False: "nor in processes started afresh (it cannot run in forked ones, so they share no state)",
+    None: "processes beside each other were not compared",
+}
+"""Words by whether the processes were forked; None: there were none."""
 
 
 def check_repeats(
@@ -37,8 +43,8 @@ def check_repeats(
     """Compare the noise of every two runs on the same questions: correlation, and residuals that are equal.
 
     Runs: the audit's own fits; two with the global generators wound back to one state, of which the second
-    is on the table without one unit (a second release of nearly the same table); and two in processes that
-    are forked at the same moment.
+    is on the table without one unit (a second release of nearly the same table); and, where the plan says so,
+    two in processes that are forked at the same moment.
 
     Args:
         pipeline: what is audited.
@@ -59,8 +65,11 @@ def check_repeats(
         tapes += _wound_back(pipeline, rows, canary, rng)
     except Exception as error:  # whatever a pipeline may do: an audit answers in words
         return _result("inconclusive", f"A further fit failed with {type(error).__name__}.")
-    away = fit_elsewhere(pipeline, rows, canary, _WORKERS, section.repeat_seconds)
-    return _judged([*tapes, *away.tapes], away, plan)
+    away = None
+    if section.repeat_processes:
+        away = fit_elsewhere(pipeline, rows, canary, _WORKERS, section.repeat_seconds)
+        tapes += away.tapes
+    return _judged(tapes, away, plan)
 
 
 def _wound_back(
@@ -75,7 +84,7 @@ def _wound_back(
     return made
 
 
-def _judged(tapes: Sequence[NoiseTape], away: Elsewhere, plan: AuditPlan) -> CheckResult:
+def _judged(tapes: Sequence[NoiseTape], away: Elsewhere | None, plan: AuditPlan) -> CheckResult:
     section = plan.structural
     if section is None:
         raise ValueError("the plan has no structural section")
@@ -94,7 +103,7 @@ def _judged(tapes: Sequence[NoiseTape], away: Elsewhere, plan: AuditPlan) -> Che
         "fewest_numbers_compared": fewest,
         "detectable_correlation": reach,
         "rejected": [test.name for test in rejected],
-        "processes": "forked" if away.forked else "started afresh",
+        "processes": _WHERE[away and away.forked],
         "generators": _HOW,
     }
     found = f"noise of two runs that correlates by {reach:.2f} or more, or is the same" if reach < 1 else ""
@@ -110,21 +119,18 @@ def _reach(cells: int, level: float, power: float) -> float:
 
 
 def _decide(
-    rejected: Sequence[NoiseTest], away: Elsewhere, reach: float, needed: float
+    rejected: Sequence[NoiseTest], away: Elsewhere | None, reach: float, needed: float
 ) -> tuple[Outcome, str]:
     if rejected:
         strongest = sorted(rejected, key=lambda test: test.p)[:_NAMED]
         more = f", and {len(rejected) - _NAMED} more" if len(rejected) > _NAMED else ""
         return "fail", f"Noise repeats: {', '.join(test.name for test in strongest)}{more}."
-    if away.trouble:
+    if away and away.trouble:
         return "inconclusive", f"A fit in a process of its own gave nothing to compare: {away.trouble}."
     if reach > needed:
         return "inconclusive", "Too little noise to see repetition as weak as the plan asks for."
-    if not away.forked:
-        where = "in processes started afresh (it cannot run in forked ones, so they share no state)"
-    else:
-        where = "in processes forked at the same moment"
-    return "pass", f"No noise repeats: not between fits, nor {where}, nor in a second release."
+    where = f"No noise repeats: not between fits, nor in a second release; {_WHERE[away and away.forked]}."
+    return "pass", where
 
 
 def _result(

@@ -14,6 +14,10 @@ _ASKED = {
         "Ledger reconciliation",
         "Was every look at the rows paid for, and does the sum agree with the claim?",
     ),
+    "S2": (
+        "Neighbour artefact diff",
+        "Does anything but the curator's noisy answers depend on whose rows are in the table?",
+    ),
     "S3": (
         "Sensitivity probe",
         "Can one unit move any true answer by more than the noise was made for?",
@@ -22,6 +26,9 @@ _ASKED = {
         "Noise scale and shape",
         "Is the noise that was drawn as large, and as independent, as was declared?",
     ),
+    "S5": ("Replay of noise", "Is noise drawn afresh in every run, process and release?"),
+    "S6": ("Lattice", "Could the last digits of a noisy count tell what the noise was added to?"),
+    "S9": ("Sampler consistency", "Does a row come out that the noisy model could not have drawn by itself?"),
     **GAME_QUESTIONS,
 }
 

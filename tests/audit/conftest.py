@@ -229,7 +229,9 @@ def domain() -> Domain:
 
 @pytest.fixture
 def plan() -> AuditPlan:
-    return load_plan(Path(__file__).parents[2] / "audits" / "plans", "quick")
+    """The quick plan, with the tests that the toy door can stand: it takes in no texts and keeps no tape."""
+    whole = load_plan(Path(__file__).parents[2] / "audits" / "plans", "quick")
+    return whole.model_copy(update={"tests": ("S1", "S3", "S4", "R1", "R3", "R6")})
 
 
 @pytest.fixture

@@ -50,7 +50,7 @@ def audited(plan, mutants) -> Callable[..., dict[str, CheckResult]]:
 
     def audit(pipeline, s5: bool = False) -> dict[str, CheckResult]:
         section = StructuralSection.model_construct(
-            repeat_alpha=1e-4, repeat_correlation_needed=0.9, repeat_seconds=300
+            repeat_alpha=1e-4, repeat_correlation_needed=0.9, repeat_processes=True, repeat_seconds=300
         )
         tests = ("S1", "S3", "S4", *(["S5"] if s5 else []))
         changed = {"surrogate_rows": 300, "tests": tests, "structural": section}

@@ -38,7 +38,10 @@ def marginal(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 def repeats(plan) -> Callable[..., Any]:
     def check(pipeline, rows=100, seconds=60, needed=0.9) -> Any:
         section = StructuralSection.model_construct(
-            repeat_alpha=LEVEL, repeat_correlation_needed=needed, repeat_seconds=seconds
+            repeat_alpha=LEVEL,
+            repeat_correlation_needed=needed,
+            repeat_processes=True,
+            repeat_seconds=seconds,
         )
         rng = np.random.default_rng(3)
         table = make_surrogate(pipeline.door.domain, pipeline.door.unit, rows, rng)

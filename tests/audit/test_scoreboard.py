@@ -122,7 +122,7 @@ def test_the_gate_is_a_whole_audit_of_made_up_people(mutants, plan) -> None:
     gate = mutants("gate")
     pipeline = gate.correct_pipeline("independent")
     section = StructuralSection.model_construct(
-        repeat_alpha=1e-4, repeat_correlation_needed=0.9, repeat_seconds=300
+        repeat_alpha=1e-4, repeat_correlation_needed=0.9, repeat_processes=True, repeat_seconds=300
     )
     whole = plan.model_copy(update={"tests": (*plan.tests, "S5"), "structural": section})
     report = gate.gated(pipeline, whole, np.random.default_rng(3))
