@@ -103,7 +103,7 @@ def _judged(tapes: Sequence[NoiseTape], away: Elsewhere | None, plan: AuditPlan)
         "fewest_numbers_compared": fewest,
         "detectable_correlation": reach,
         "rejected": [test.name for test in rejected],
-        "processes": _WHERE[away and away.forked],
+        "processes": _WHERE[None if away is None else away.forked],
         "generators": _HOW,
     }
     found = f"noise of two runs that correlates by {reach:.2f} or more, or is the same" if reach < 1 else ""
@@ -129,7 +129,7 @@ def _decide(
         return "inconclusive", f"A fit in a process of its own gave nothing to compare: {away.trouble}."
     if reach > needed:
         return "inconclusive", "Too little noise to see repetition as weak as the plan asks for."
-    where = f"No noise repeats: not between fits, nor in a second release; {_WHERE[away and away.forked]}."
+    where = f"No noise repeats: not between fits, nor in a second release; {_WHERE[None if away is None else away.forked]}."
     return "pass", where
 
 
