@@ -30,7 +30,7 @@ class BlackBoxSection(BaseModel):
     fit_seconds: Count = 600
     fit_memory_mb: Annotated[int, Field(ge=256)] = 16_384
     alpha: Share = 0.001
-    count_fits: Annotated[int, Field(ge=0)] = 26
+    count_fits: Annotated[int, Field(ge=0)] = 32
     game_fits: Annotated[int, Field(ge=6)] = 150
     game_rows: Annotated[int, Field(ge=2)] = 8
     game_released: Count = 200

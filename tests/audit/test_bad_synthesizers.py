@@ -10,16 +10,19 @@ import numpy as np
 import pytest
 
 from dpsynth.audit.blackbox.claim import Declared, Outside
+from dpsynth.audit.blackbox.micro import Played
+from dpsynth.audit.blackbox.outputs import check_outputs
 from dpsynth.audit.blackbox.run import UNASKED, audit_outside
 from dpsynth.audit.plan import AuditPlan, load_plan
 from dpsynth.audit.plan_blackbox import BlackBoxSection
 from dpsynth.audit.report import AuditReport
 from dpsynth.engines.fits import Boundary, ForeignFits
+from dpsynth.engines.made import Made
 from dpsynth.engines.sandbox import Limits
 
 TAKERS = Path(__file__).parent / "takers"
 FEW = BlackBoxSection(game_fits=6, count_fits=0, replay_fits=0)
-ENOUGH = BlackBoxSection(game_fits=84, count_fits=30, replay_fits=6)
+ENOUGH = BlackBoxSection(game_fits=84, count_fits=32, replay_fits=6)
 EPSILON = 1.0
 
 
@@ -117,3 +120,12 @@ def test_too_few_fits_show_nothing_and_say_so(tmp_path: Path) -> None:
     report = audited("Correct", tmp_path, FEW)
     assert outcomes(report)["G1"] == outcomes(report)["S2"] == outcomes(report)["S9"] == "inconclusive"
     assert "no leak at all" in next(one for one in report.results if one.id == "G1").plain
+
+
+def test_no_pass_where_a_sure_count_would_be_missed() -> None:
+    """26 fits on each side, all of them telling, stay above the level once it is shared by four tells."""
+    rows = [Made(np.zeros((count, 3), dtype=np.int64)) for count in (7, 8)]
+    for fits, outcome in ((26, "inconclusive"), (32, "fail")):
+        played = Played([rows[1]] * 84, [rows[1]] * 84, [rows[0]] * fits, [rows[1]] * fits, 7, 8)
+        result = check_outputs(played, Declared("1", "1e-6"), BlackBoxSection(), 0.9)
+        assert result.outcome == outcome

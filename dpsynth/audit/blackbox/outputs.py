@@ -62,7 +62,9 @@ def check_outputs(played: Played, declared: Declared, limits: BlackBoxSection, p
     }
     p = min(found.values())
     refuting = [name for name, each in found.items() if each <= limits.alpha]
-    needed = needed_share(len(played.out), *declared.numbers, limits.alpha / len(tells), power)
+    asked = [len(side) for side in (played.out, played.count_out) if side]
+    # The tell with the fewest fits decides: no pass where a sure one would have been missed.
+    needed = needed_share(min(asked), *declared.numbers, limits.alpha / len(tells), power)
     details = {
         "tells": {
             name: {**vars(counts), "p_value": found[name], "shown": found[name] <= limits.alpha}
@@ -75,12 +77,15 @@ def check_outputs(played: Played, declared: Declared, limits: BlackBoxSection, p
     if refuting:
         outcome, plain = "fail", f"One row shows in the output: {', '.join(refuting)}."
     elif needed is None or all(map(_failed, (*played.out, *played.held))):
-        outcome, plain = "inconclusive", "Too few fits ended: not even a sure tell could have been seen."
+        outcome, plain = (
+            "inconclusive",
+            "Too few fits: not even a sure tell of every kind could have been seen.",
+        )
     else:
         outcome, plain = "pass", "No category, number of rows or failure tells of one row beyond the claim."
         if not played.count_out:
             plain += " It chose no number of rows by itself."
-    sure = "" if needed is None else f"a category or failure that {needed:.0%} of the releases show (S2)"
+    sure = "" if needed is None else f"a category, count or failure in {needed:.0%} of the releases (S2)"
     return CheckResult(
         *_OUTPUTS,
         "A",
