@@ -129,8 +129,8 @@ def _decide(
         return "inconclusive", f"A fit in a process of its own gave nothing to compare: {away.trouble}."
     if reach > needed:
         return "inconclusive", "Too little noise to see repetition as weak as the plan asks for."
-    where = f"No noise repeats: not between fits, nor in a second release; {_WHERE[None if away is None else away.forked]}."
-    return "pass", where
+    where = _WHERE[None if away is None else away.forked]
+    return "pass", f"No noise repeats: not between fits, nor in a second release; {where}."
 
 
 def _result(

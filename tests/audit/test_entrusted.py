@@ -23,9 +23,7 @@ PLAN = load_plan(Path(__file__).parents[2] / "audits" / "plans", "quick")
 TRUST = Entrustment("smartnoise", "smartnoise-synth", "1.0.8", "mst", "1", "1e-7")
 DOMAIN = Domain((Column("a", "categorical", ("x", "y")), Column("b", "categorical", ("x", "y", "z"))))
 STRUCTURAL = ["S1", "S2", "S3", "S4", "S5", "S6"]
-ATTACKS = [
-    CheckResult(test, test, "?", "B", "pass", "fine") for test in ("R1", "R3", "R6", "R7", "L1")
-]
+ATTACKS = [CheckResult(test, test, "?", "B", "pass", "fine") for test in ("R1", "R3", "R6", "R7", "L1")]
 
 
 def report(release_results: list[CheckResult]) -> AuditReport:

@@ -16,7 +16,7 @@ PLANS = Path(__file__).parents[2] / "audits" / "plans"
 def test_the_shipped_plan_holds_the_documented_limits() -> None:
     plan = load_plan(PLANS, "quick")
     assert (plan.excess_warn, plan.excess_stop, plan.noise_alpha, plan.noise_fits) == (0.05, 0.09, 1e-4, 3)
-    assert plan.tests == ("S1", "S3", "S4", "R1", "R3", "R6")
+    assert plan.tests == ("S1", "S2", "S3", "S4", "S5", "S6", "R1", "R3", "R6", "R7", "L1")
     assert plan.training_tests == ("S7", "S8", "G5")
     assert (plan.sampling_alpha, plan.sampling_steps, plan.gradient_alpha) == (1e-6, 200, 1e-4)
     assert plan.canary_share_needed == 0.7
