@@ -6,7 +6,6 @@ those that can be made from outside, and the report lists the others as not test
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 import sys
@@ -18,6 +17,7 @@ from typing import Any, Literal
 
 from dpsynth.audit.blackbox.claim import Declared, Outside
 from dpsynth.audit.blackbox.run import audit_outside
+from dpsynth.audit.pages import write_report
 from dpsynth.audit.plan import AuditPlan, load_plan
 from dpsynth.audit.plan_blackbox import BlackBoxSection
 from dpsynth.audit.report import AuditReport
@@ -221,13 +221,7 @@ def _written(report: AuditReport, audited: dict[str, Any], out: Path) -> Answere
     document = {**report.as_json(), "audited": audited}
     for name, body in (("report.json", document), ("statement.json", report.public_json())):
         (out / name).write_text(json.dumps(body, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    _page(document, out)
+    write_report(document, out)
     verdict = report.verdict
     tests = tuple((one.id, one.outcome, f"{one.name}: {one.plain}") for one in report.results)
     return Answered(out, verdict.outcome, verdict.why, verdict.could_have_found, tests)
-
-
-def _page(document: dict[str, Any], out: Path) -> None:
-    """The report as a page, where this installation has the pages."""
-    if importlib.util.find_spec("dpsynth.audit.pages") is not None:
-        importlib.import_module("dpsynth.audit.pages").write_report(document, out)

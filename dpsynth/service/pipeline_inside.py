@@ -11,6 +11,8 @@ from typing import Any
 from dpsynth.accounting.gate import compile_cap
 from dpsynth.accounting.reserve import covered_order, plan_cost
 from dpsynth.accounting.statement import epsilon_at
+from dpsynth.audit.games.play import run_games
+from dpsynth.audit.games.spread import Here
 from dpsynth.audit.guarded import fits_result
 from dpsynth.audit.pipeline import Pipeline
 from dpsynth.audit.plan import AuditPlan, load_plan
@@ -136,7 +138,15 @@ def inside(task: Mapping[str, Any], tell: Callable[[dict[str, object]], None]) -
         return
     tell({"trained": made.gradient is not None})
     claim = Claim(rho, epsilon, task["delta"], omega=omega)
-    run_structural(Pipeline(synthesizer, door, claim, cells), plan, os_generator(), heard)
+    pipeline, rng = Pipeline(synthesizer, door, claim, cells), os_generator()
+    if any(result.id == "S0" for result in run_structural(pipeline, plan, rng, heard)):
+        return
+
+    def played(game: str, done: int, most: int) -> None:
+        tell({"words": f"{game}: {done} of {most} units of fits"})
+
+    for result in run_games(pipeline, plan, Here(), rng, progress=played):
+        heard(result.id, result)
 
 
 def unplanned(error: Exception) -> CheckResult:
