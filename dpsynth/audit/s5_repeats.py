@@ -26,9 +26,12 @@ _HOW = (
     "answers that still differ were not drawn from these."
 )
 _WHERE = {
-    True: "nor in processes forked at the same moment",
-    False: "nor in processes started afresh (it cannot run in forked ones, so they share no state)",
-    None: "processes beside each other were not compared",
+    True: ("forked", "nor in processes forked at the same moment"),
+    False: (
+        "started afresh",
+        "nor in processes started afresh (it cannot run in forked ones, so they share no state)",
+    ),
+    None: ("none", "processes beside each other were not compared"),
 }
 """Words by whether the processes were forked; None: there were none."""
 
@@ -103,7 +106,7 @@ def _judged(tapes: Sequence[NoiseTape], away: Elsewhere | None, plan: AuditPlan)
         "fewest_numbers_compared": fewest,
         "detectable_correlation": reach,
         "rejected": [test.name for test in rejected],
-        "processes": _WHERE[None if away is None else away.forked],
+        "processes": _WHERE[None if away is None else away.forked][0],
         "generators": _HOW,
     }
     found = f"noise of two runs that correlates by {reach:.2f} or more, or is the same" if reach < 1 else ""
@@ -129,7 +132,7 @@ def _decide(
         return "inconclusive", f"A fit in a process of its own gave nothing to compare: {away.trouble}."
     if reach > needed:
         return "inconclusive", "Too little noise to see repetition as weak as the plan asks for."
-    where = _WHERE[None if away is None else away.forked]
+    where = _WHERE[None if away is None else away.forked][1]
     return "pass", f"No noise repeats: not between fits, nor in a second release; {where}."
 
 

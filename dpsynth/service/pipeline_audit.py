@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from dpsynth.audit.blackbox.claim import Declared, Outside
 from dpsynth.audit.blackbox.run import audit_outside
+from dpsynth.audit.gallery import Beside
 from dpsynth.audit.pages import write_report
 from dpsynth.audit.plan import AuditPlan, load_plan
 from dpsynth.audit.plan_blackbox import BlackBoxSection
@@ -221,7 +222,16 @@ def _written(report: AuditReport, audited: dict[str, Any], out: Path) -> Answere
     document = {**report.as_json(), "audited": audited}
     for name, body in (("report.json", document), ("statement.json", report.public_json())):
         (out / name).write_text(json.dumps(body, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    write_report(document, out)
+    write_report(document, out, beside=Beside(mutants=_planted()))
     verdict = report.verdict
     tests = tuple((one.id, one.outcome, f"{one.name}: {one.plain}") for one in report.results)
     return Answered(out, verdict.outcome, verdict.why, verdict.could_have_found, tests)
+
+
+def _planted() -> dict[str, Any] | None:
+    """The record of planted faults beside the plans, if there is one."""
+    try:
+        found = json.loads((plans_directory().parent / "reports" / "mutants.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None

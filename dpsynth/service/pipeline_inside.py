@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -136,8 +136,8 @@ def inside(task: Mapping[str, Any], tell: Callable[[dict[str, object]], None]) -
     except Exception as error:
         heard("S0", unplanned(error))
         return
-    tell({"trained": made.gradient is not None})
     claim = Claim(rho, epsilon, task["delta"], omega=omega)
+    tell({"trained": made.gradient is not None, "claim": asdict(claim)})
     pipeline, rng = Pipeline(synthesizer, door, claim, cells), os_generator()
     if any(result.id == "S0" for result in run_structural(pipeline, plan, rng, heard)):
         return
@@ -172,7 +172,7 @@ def audit_inside(
     """
     own = mechanism_plan(plan)
     results: list[CheckResult] = []
-    trained = [False]
+    trained, claims = [False], list[Claim]()
 
     def heard(line: bytes) -> None:
         said = _said(line)
@@ -180,6 +180,7 @@ def audit_inside(
             tell(str(said["words"]))
         elif "trained" in said:
             trained[0] = bool(said["trained"])
+            claims.append(Claim(**said["claim"]))
         elif isinstance(said.get("result"), dict):
             result = CheckResult(**said["result"])
             results.append(result)
@@ -195,7 +196,8 @@ def audit_inside(
         plain = f"The process that it ran in {fault}; what had not been tested by then was not."
         results.append(fits_result("inconclusive", plain, 0, {fault: 1}))
     verdict = judge(results, own, trained[0])
-    return AuditReport(own, dict(subject), tuple(results), verdict, os_generator().bytes(16).hex())
+    nonce, claim = os_generator().bytes(16).hex(), claims[0] if claims else None
+    return AuditReport(own, dict(subject), tuple(results), verdict, nonce, claim)
 
 
 def _said(line: bytes) -> dict[str, Any]:
