@@ -202,7 +202,7 @@ class Synthesis(Part):
 class Audits(Part):
     """The audit plan, pinned by its hash, and what an inconclusive result leads to."""
 
-    plan: Literal["quick"]
+    plan: Literal["quick", "standard", "deep"]
     plan_sha256: Sha256
     coin_fraction: Fraction
     on_inconclusive: Literal["block", "officer_reason"]
