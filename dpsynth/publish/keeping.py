@@ -14,7 +14,7 @@ from dpsynth.core.errors import IntegrityError
 from dpsynth.core.structure import require_structure
 from dpsynth.publish.rows import fixed_in_bin, grid
 
-__all__ = ["check_keeping"]
+__all__ = ["cell_codes", "check_keeping"]
 
 
 def check_keeping(texts: Mapping[str, Sequence[str]], domain: Domain, name: str) -> None:
@@ -34,7 +34,7 @@ def check_keeping(texts: Mapping[str, Sequence[str]], domain: Domain, name: str)
     if not ruled:
         return
     try:
-        require_structure(domain, {each: _codes(texts[each], domain[each]) for each in sorted(ruled)})
+        require_structure(domain, {each: cell_codes(texts[each], domain[each]) for each in sorted(ruled)})
     except IntegrityError as error:
         raise IntegrityError(f"{name}: {error.what}", allowed=error.allowed, remedy=error.remedy) from None
 
@@ -54,7 +54,8 @@ def _check_place(texts: Sequence[str], column: Column, name: str) -> None:
         )
 
 
-def _codes(texts: Sequence[str], column: Column) -> NDArray[np.int64]:
+def cell_codes(texts: Sequence[str], column: Column) -> NDArray[np.int64]:
+    """Codes of cells as written, each in the public domain, shape (cells,)."""
     if column.kind == "categorical":
         known = {value: code for code, value in enumerate(column.values)}
     else:

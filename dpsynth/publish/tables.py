@@ -9,16 +9,18 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, NoReturn
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from dpsynth.core.domain import Column, Domain
 from dpsynth.core.errors import IntegrityError
-from dpsynth.publish.keeping import check_keeping
+from dpsynth.publish.keeping import cell_codes, check_keeping
 from dpsynth.publish.rows import assert_exportable, cell_texts
 
-__all__ = ["DATA_NAMES", "check_cells", "check_tables", "table_files"]
+__all__ = ["DATA_NAMES", "check_cells", "check_tables", "read_codes", "table_files"]
 
 DATA_NAMES: Mapping[str, str] = {"csv": "data.csv", "parquet": "data.parquet"}
 """File name of each format a policy may allow."""
@@ -135,3 +137,19 @@ def check_tables(files: Mapping[str, bytes], domain: Domain, rows: int) -> None:
         check_keeping(texts, domain, name)
     if len(read) == 2 and read["data.csv"] != read["data.parquet"]:
         _refuse("data.csv and data.parquet do not hold the same cells")
+
+
+def read_codes(files: Mapping[str, bytes], domain: Domain) -> NDArray[np.int64]:
+    """Encoded rows of published data files, shape (rows, columns) in domain order.
+
+    Raises IntegrityError where there is no file, or one that does not lie in the public domain.
+    """
+    name = next((name for name in DATA_NAMES.values() if name in files), None)
+    if name is None:
+        _refuse("there is no data file")
+    if name == "data.csv":
+        texts = _read_csv(files[name], domain)
+    else:
+        texts = _read_parquet(files[name], domain, pq.ParquetFile(io.BytesIO(files[name])).metadata.num_rows)
+    check_cells(texts, domain, name)
+    return np.stack([cell_codes(texts[column.name], column) for column in domain.columns], axis=1)

@@ -44,6 +44,7 @@ from dpsynth.publish.inputs import (
 )
 from dpsynth.service.budgets import part_for, shared_scopes, touched_scopes
 from dpsynth.service.clock import unix_now
+from dpsynth.service.earlier import earlier_releases
 from dpsynth.service.entrusting import asked_before, engine_for
 from dpsynth.service.jobs import require_owner
 from dpsynth.service.models import keep_model
@@ -173,11 +174,13 @@ class Run:
             guarantee.rho_nano, guarantee.epsilon, guarantee.delta, guarantee.mu2_nano, guarantee.omega
         )
         roles = [column.role for column in policy.columns if column.kept]
+        before = earlier_releases(self._store, self._row, release.domain) if "R8" in plan.tests else ()
+        attacked = run_release_attacks(coined, release, plan, claim, rng, earlier=before, roles=roles)
         door = Door(policy.domain(), policy.unit(), self._noise, policy)
         return run_audit(
             Pipeline(synthesizer, door, claim, policy.synthesis.max_model_cells),
             plan,
-            release_results=run_release_attacks(coined, release, plan, claim, rng, roles=roles),
+            release_results=attacked,
             subject={"encoded synthetic rows": sha256_hex(release.matrix().tobytes())},
             rng=rng,
             entrusted=made_by.entrusted,
