@@ -64,7 +64,7 @@ def test_the_commands_of_the_readme_work_as_they_stand(
         shutil.copy(ROOT / "policies" / "adult.yaml", name)
     header = "mdvis,lncoins,idp,lpi,fmde,physlm,disea,hlthg,hlthf,hlthp"
     Path("table.csv").write_text(header + "\n" + "1,0,0,5,6,0,12.5,1,0,0\n" * 300)
-    values = {"WHY": kit.purpose}
+    values = {"WHY": kit.purpose, "my_pkg:MySynth": "independent"}
     lines = [
         line.split(" #")[0].split(" > ")[0] for line in README.splitlines() if line.startswith("    dpsynth")
     ]

@@ -115,7 +115,7 @@ def test_an_answer_without_noise_is_seen_in_the_answers(make_pipeline, games_pla
 
 
 def test_a_unit_with_too_many_rows_is_seen_in_the_answers(make_pipeline, games_plan) -> None:
-    found = played(make_pipeline(LARGE, unit=HOUSEHOLD, door=Unbounded), games_plan("G2", fits=150))
+    found = played(make_pipeline(LARGE, unit=HOUSEHOLD, door=Unbounded), games_plan("G2", fits=300))
     assert found["G2"].outcome == "fail"
 
 
