@@ -37,6 +37,9 @@ class Asked:
         return CheckResult(self.id, self.name, self.question, "B", "inconclusive", plain, n=units)
 
 
+_ROUNDING = 1e-9
+
+
 def excess_result(
     asked: Asked, risks: Mapping[str, ExcessRisk], plan: AuditPlan, side: int, details: Mapping[str, Any]
 ) -> CheckResult:
@@ -91,7 +94,7 @@ def _decide(
     if head.control >= 1.0:
         return "inconclusive", "The attack succeeds on every stranger too: no excess can show."
     # Where controls nearly always succeed the ratio's own error explodes; re-flipped coins do not.
-    if any(risk.excess < -strict * risk.flip_error for risk in every):
+    if any(risk.excess < -strict * risk.flip_error - _ROUNDING for risk in every):
         return "inconclusive", f"{subject} less often than people left out: check the labels."
     if any(risk.high >= plan.excess_stop and risk.excess > strict * risk.error for risk in every):
         return "fail", f"{subject} more often than strangers, maybe by the stop limit or more."

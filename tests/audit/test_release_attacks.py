@@ -6,7 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from dpsynth.attacks.excess import ExcessRisk
 from dpsynth.audit.evidence import EarlierRelease, ReleaseEvidence, one_row_per_unit
+from dpsynth.audit.excess_rule import ALL, Asked, excess_result
 from dpsynth.audit.plan_release import ReleaseSection
 from dpsynth.audit.r3_singling_out import check_singling_out
 from dpsynth.audit.release import attack_release
@@ -390,3 +392,13 @@ def test_a_plan_without_the_section_is_refused(plan) -> None:
     evidence = ReleaseEvidence(*rows, *units, people(SIDE, rng), DOMAIN, Claim(1, "1", "1e-6"))
     with pytest.raises(BadInput, match="section release"):
         attack_release(evidence, plan.model_copy(update={"tests": ("R4",), "release": None}), rng)
+
+
+def test_a_small_group_without_a_hit_on_either_side_does_not_look_like_wrong_labels(plan) -> None:
+    """An excess of nothing, less a rounding error, with an error of nothing."""
+    quiet = ExcessRisk(0.0021, 0.0021, 0.004, -1e-17, -1e-17, -1e-17, 0.0, 0.0)
+    whole = ExcessRisk(0.0172, 0.016, 0.0005, 0.0011, -0.0069, 0.0091, 0.0041, 0.0041)
+    asked = Asked("L1", "Linkage", "?", "Members are linked")
+    assert excess_result(asked, {ALL: whole, "few": quiet}, plan, 500, {}).outcome == "pass"
+    swapped = replace(whole, excess=-0.05)
+    assert excess_result(asked, {ALL: swapped, "few": quiet}, plan, 500, {}).outcome == "inconclusive"
