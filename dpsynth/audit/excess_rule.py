@@ -17,6 +17,9 @@ __all__ = ["ALL", "Asked", "excess_result"]
 ALL = "all"
 """Name of the risk over all people and columns; it must be there."""
 
+_ROUNDING = 1e-9
+"""Of an excess in floating point: a group without a hit on either side has an error of nothing."""
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -35,9 +38,6 @@ class Asked:
     def inconclusive(self, plain: str, units: int) -> CheckResult:
         """The result of an attack that could not be made."""
         return CheckResult(self.id, self.name, self.question, "B", "inconclusive", plain, n=units)
-
-
-_ROUNDING = 1e-9
 
 
 def excess_result(

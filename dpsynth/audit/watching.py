@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from contextvars import ContextVar
 from pathlib import Path
+from typing import TextIO
 
 __all__ = ["Said", "watched"]
 
@@ -50,6 +51,30 @@ class _Listener(logging.Handler):
             self._kept.append((record.name, record.levelname, record.getMessage()))
 
 
+class _OwnThread(io.StringIO):
+    """Keeps what its own thread writes: a progress bar of another thread goes on where it was."""
+
+    def __init__(self, past: TextIO) -> None:
+        super().__init__()
+        self._past, self._thread = past, threading.get_ident()
+
+    def write(self, text: str) -> int:
+        """Characters written."""
+        return super().write(text) if self._mine() else self._past.write(text)
+
+    def flush(self) -> None:
+        """Of the other threads' stream."""
+        if not self._mine():
+            self._past.flush()
+
+    def isatty(self) -> bool:
+        """As the other threads see it."""
+        return not self._mine() and self._past.isatty()
+
+    def _mine(self) -> bool:
+        return threading.get_ident() == self._thread
+
+
 @contextmanager
 def watched() -> Iterator[Said]:
     """Listen to this thread; nothing that is said goes further. Files are written where they are written.
@@ -60,7 +85,7 @@ def watched() -> Iterator[Said]:
     if not _hooked.is_set():
         _hooked.set()
         sys.addaudithook(_hear)
-    root, out, err = logging.getLogger(), io.StringIO(), io.StringIO()
+    root, out, err = logging.getLogger(), _OwnThread(sys.stdout), _OwnThread(sys.stderr)
     kept_level, kept_handlers = root.level, root.handlers[:]
     token = _TOUCHED.set(touched)
     root.handlers[:] = [_Listener(said.logged)]

@@ -6,6 +6,7 @@ import logging
 import pickle
 import random
 import secrets
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -373,3 +374,21 @@ def test_a_bench_shows_s3_odd_units_once_where_they_came_out_alike(mutants, plan
     assert base is not None
     assert "a unit of unlisted values added" in near
     assert "a unit of NaN added" not in near
+
+
+def test_a_progress_bar_of_another_thread_is_no_artefact_and_goes_on(mutants, checked, capsys) -> None:
+    done = threading.Event()
+
+    def bar() -> None:
+        while not done.wait(0.002):
+            print("tick", file=sys.stderr)
+
+    thread = threading.Thread(target=bar)
+    thread.start()
+    try:
+        result = checked(mutants.correct())
+    finally:
+        done.set()
+        thread.join()
+    assert result.outcome == "pass", result.plain
+    assert capsys.readouterr().err.count("tick") > 10
