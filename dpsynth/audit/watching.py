@@ -40,15 +40,20 @@ class Said:
 
 
 class _Listener(logging.Handler):
-    """Keeps the records of its own thread: others may log meanwhile."""
+    """Keeps the records of its own thread; those of others go on to the handlers that were there."""
 
-    def __init__(self, kept: list[tuple[str, str, str]]) -> None:
+    def __init__(self, kept: list[tuple[str, str, str]], root: logging.Logger) -> None:
         super().__init__(logging.INFO)
         self._kept, self._thread = kept, threading.get_ident()
+        self._level, self._others = root.level, root.handlers[:]
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.thread == self._thread:
             self._kept.append((record.name, record.levelname, record.getMessage()))
+            return
+        for other in self._others:
+            if record.levelno >= max(self._level, other.level):
+                other.handle(record)
 
 
 class _OwnThread(io.StringIO):
@@ -88,7 +93,7 @@ def watched() -> Iterator[Said]:
     root, out, err = logging.getLogger(), _OwnThread(sys.stdout), _OwnThread(sys.stderr)
     kept_level, kept_handlers = root.level, root.handlers[:]
     token = _TOUCHED.set(touched)
-    root.handlers[:] = [_Listener(said.logged)]
+    root.handlers[:] = [_Listener(said.logged, root)]
     root.setLevel(logging.INFO)
     try:
         with redirect_stdout(out), redirect_stderr(err), warnings.catch_warnings(record=True) as warned:
