@@ -129,7 +129,17 @@ def _same_counts(between: str, pairs: Sequence[tuple[_Answer, _Answer]]) -> Nois
         counts = [np.bincount(side, minlength=len(values)) for side in (mine, theirs)]
         seen += int((mine == theirs).sum())
         expected += float(counts[0] @ counts[1]) / len(mine)
-    return _poisson(f"equal noise of {between}", seen, expected)
+    return _mixed(f"equal noise of {between}", seen, expected)
+
+
+def _mixed(name: str, seen: int, expected: float) -> NoiseTest:
+    """Chernoff's bound for the cells that agree when two arrays are mixed.
+
+    Their factorial moments are at most those of a Poisson count with the same mean, but in small arrays they
+    agree in clumps, so that the Poisson tail itself would be too small.
+    """
+    far = expected - seen + seen * float(np.log(seen / expected)) if seen > expected else 0.0
+    return NoiseTest(name, float(np.exp(-far)), True)
 
 
 def _poisson(name: str, seen: int, expected: float) -> NoiseTest:

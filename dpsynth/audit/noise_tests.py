@@ -26,11 +26,15 @@ def two_sided(name: str, low: float, high: float) -> NoiseTest:
 
 
 def correlation(name: str, one: NDArray[np.float64], two: NDArray[np.float64]) -> NoiseTest:
-    """Correlation of paired uniforms mapped to normal scores; Fisher's transform."""
+    """Correlation of paired uniforms mapped to normal scores, by Student's t.
+
+    Exact for independent pairs of any number; Fisher's transform is not where both the pairs are few and the
+    level is small: for ten pairs its 1e-6 is met 23 times too often.
+    """
     if len(one) < 10:
         return NoiseTest(name, 1.0, True)
     r = float(np.corrcoef(special.ndtri(one), special.ndtri(two))[0, 1])
     if np.isnan(r):
         return NoiseTest(name, 1.0, True)
-    z = np.arctanh(np.clip(r, -1 + 1e-15, 1 - 1e-15)) * np.sqrt(len(one) - 3)
-    return NoiseTest(name, float(2.0 * stats.norm.sf(abs(z))), True)
+    t = r * np.sqrt((len(one) - 2) / max(1.0 - r * r, 1e-15))
+    return NoiseTest(name, float(2.0 * stats.t.sf(abs(t), len(one) - 2)), True)

@@ -117,8 +117,9 @@ def _reach(cells: int, level: float, power: float) -> float:
     """Smallest correlation seen with probability ``power`` (Fisher's transform); 1 if there is none."""
     if cells < 10:
         return 1.0
-    far = stats.norm.isf(level / 2.0) + stats.norm.ppf(power)
-    return float(np.tanh(far / np.sqrt(cells - 3)))
+    t = stats.t.isf(level / 2.0, cells - 2)
+    needed = np.arctanh(t / np.sqrt(t * t + cells - 2))
+    return float(np.tanh(needed + stats.norm.ppf(power) / np.sqrt(cells - 3)))
 
 
 def _decide(

@@ -14,9 +14,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 
 from dpsynth.accounting.events import SampledGaussian
-from dpsynth.audit.noise_tape import NoiseTape, compared, taped
+from dpsynth.audit.noise_tape import NoiseTape, _Answer, compared, taped
+from dpsynth.audit.noise_tests import correlation
 from dpsynth.audit.plan_structural import StructuralSection
 from dpsynth.audit.s5_repeats import check_repeats
 from dpsynth.audit.surrogate import make_surrogate
@@ -198,6 +200,32 @@ def test_independent_runs_are_told_apart_at_the_level_that_is_stated() -> None:
     assert ps.shape[1] == 5
     assert (np.mean(ps < 0.05, axis=0) < 0.09).all()
     assert ps.min() > 1e-5
+
+
+def test_few_numbers_correlate_by_chance_no_more_often_than_is_stated() -> None:
+    rng = np.random.default_rng(3)
+    pairs = rng.random((40_000, 2, 10))
+    ps = np.array([correlation("few", one, two).p for one, two in pairs])
+    for level in (1e-2, 1e-3, 1e-4):
+        assert stats.binom.sf(int((ps < level).sum()) - 1, len(ps), level) > 1e-4
+
+
+@pytest.mark.parametrize(("arrays", "cells"), [(1, 8), (4, 2), (3, 4)])
+def test_small_arrays_agree_by_chance_no_more_often_than_is_stated(arrays: int, cells: int) -> None:
+    rng = np.random.default_rng(4)
+
+    def small() -> NoiseTape:
+        answers = {
+            ("marginal", (str(at),), cells, 0): _Answer(rng.permutation(cells), rng.random(cells), 1.0)
+            for at in range(arrays)
+        }
+        return NoiseTape("small", answers, ())
+
+    ps = np.array([compared(small(), small())[1].p for _ in range(4_000)])
+    for level in (0.1, 0.03, 0.01, 0.001):
+        assert stats.binom.sf(int((ps < level).sum()) - 1, len(ps), level) > 1e-4
+    same = small()
+    assert compared(same, same)[1].p < 0.25
 
 
 def test_the_same_noise_and_the_same_samples_of_a_training_are_seen() -> None:
