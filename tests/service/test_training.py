@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from dpsynth.publish.keys import load_public_keys
 from dpsynth.publish.verify import verify_bundle
 from dpsynth.service import Platform, RequestForm
 from dpsynth.service.plans import allowed_synthesizer
-from dpsynth.synthesizers import diffusion, gan
+from dpsynth.synthesizers import denoising, diffusion, gan
 
 POLICY = Path(__file__).resolve().parents[2] / "policies" / "rand-health.yaml"
 Form = Callable[..., RequestForm]
@@ -23,11 +24,12 @@ Form = Callable[..., RequestForm]
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As many paid steps as the audit of sampling needs, and few free ones."""
-    monkeypatch.setattr(gan, "_STEPS", 200)
-    monkeypatch.setattr(gan, "_GUIDED_STEPS", 60)
-    monkeypatch.setattr(diffusion, "_STEPS", 200)
-    monkeypatch.setattr(diffusion, "_TEACHING_STEPS", 200)
+    """As many paid steps as the audit of sampling needs, few free ones, and narrow networks."""
+    for module, free in ((gan, "_GUIDED_STEPS"), (diffusion, "_TEACHING_STEPS")):
+        monkeypatch.setattr(module, "_STEPS", 200)
+        monkeypatch.setattr(module, free, 60)
+        monkeypatch.setattr(module, "_HIDDEN", 48)
+    monkeypatch.setattr(denoising, "Settings", partial(denoising.Settings, batch=100))
 
 
 def text(name: str) -> str:
