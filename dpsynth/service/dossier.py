@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Row
@@ -11,6 +12,8 @@ from dpsynth.audit.verdict_words import verdict_words
 from dpsynth.core.canonical import digest
 from dpsynth.publish.inputs import ScopeTotals
 from dpsynth.publish.reliance import reliance_json
+from dpsynth.publish.statement import privacy_statement
+from dpsynth.service.differences import differences
 from dpsynth.service.gate import decide
 from dpsynth.service.pipeline import Candidate
 from dpsynth.service.plans import within_release_cap
@@ -76,12 +79,31 @@ def _audit(report: AuditReport) -> dict[str, Any]:
     }
 
 
-def build_dossier(row: Row[tuple[object, ...]], candidate: Candidate) -> Dossier:
-    """The dossier of a candidate release, and its digest."""
+def _harm(statement: Mapping[str, Any]) -> dict[str, str]:
+    """The signed statement's own words on use, on who may be hurt and on other releases."""
+    return {name: str(statement[name]) for name in ("utility", "bias", "other_releases")}
+
+
+def build_dossier(
+    row: Row[tuple[object, ...]], candidate: Candidate, before: Mapping[str, Any] | None
+) -> Dossier:
+    """The dossier of a candidate release, and its digest.
+
+    Args:
+        row: the request.
+        candidate: what its run left.
+        before: body of the dossier of the dataset's last published release, None if there is none.
+    """
+    body = _body(row, candidate)
+    body["differences"] = differences(body, before)
+    return Dossier(digest(body), body)
+
+
+def _body(row: Row[tuple[object, ...]], candidate: Candidate) -> dict[str, Any]:
     policy = parsed_policy(row.policy_text, row.dataset_id)
     guarantee = candidate.inputs.guarantee
     decision = decide(policy, within_release_cap(policy, row.cost), candidate.report.verdict.outcome, True)
-    body: dict[str, Any] = {
+    return {
         "release_id": row.id,
         "request": _request(row),
         "policy": {
@@ -118,5 +140,5 @@ def build_dossier(row: Row[tuple[object, ...]], candidate: Candidate) -> Dossier
         "checks": [{"name": check.name, "ok": check.ok, "plain": check.plain} for check in decision.checks],
         "must_tick": list(MUST_TICK),
         "plan": list(candidate.inputs.plan.steps),
+        "harm": _harm(privacy_statement(candidate.inputs)),
     }
-    return Dossier(digest(body), body)

@@ -23,6 +23,7 @@ from dpsynth.ledger.chain import append
 from dpsynth.ledger.charges import charge, forfeit, release
 from dpsynth.ledger.store import Store
 from dpsynth.mechanisms.noise import Noise
+from dpsynth.service.differences import last_published
 from dpsynth.service.dossier import build_dossier
 from dpsynth.service.interrupts import Interrupts, Stopped
 from dpsynth.service.jobs import (
@@ -114,7 +115,9 @@ def _row(connection: Connection, request_id: str) -> Row[tuple[object, ...]]:
 
 def _offer(store: Store, home: Path, row: Row[tuple[object, ...]], candidate: Candidate) -> None:
     """Store report and dossier; then the request waits for people."""
-    built = build_dossier(row, candidate)
+    with store.read() as connection:
+        before = last_published(connection, row)
+    built = build_dossier(row, candidate, before)
     # The requester may be one who reads the chain: without a salt, its digests could be guessed at.
     body = {**built.body, "salt": secrets.token_hex(16)}
     dossier = Dossier(digest(body), body)

@@ -12,6 +12,7 @@ from dpsynth.ui.audit_view import attacks
 from dpsynth.ui.charts import Bar, budget_chart
 from dpsynth.ui.decision import decide
 from dpsynth.ui.places import DOSSIER, INBOX, go
+from dpsynth.ui.printed import printed
 from dpsynth.ui.session import Session
 from dpsynth.ui.show import badge, refusals_shown, say, show_refusal, table, words_of_others
 from dpsynth.ui.words import (
@@ -80,6 +81,9 @@ def _whole(session: Session, view: RequestView, found: Dossier) -> None:
     _promise(body["guarantee"])
     _budget(body["budget"], body["guarantee"]["delta"])
     attacks(session, view.id, body["audit"])
+    _harm(body.get("harm"))
+    _differences(body.get("differences"))
+    _print(found)
     with st.expander("Files and digests that the signatures cover"):
         _files(found)
     decide(session, view, found)
@@ -215,6 +219,43 @@ def _budget(scopes: list[dict[str, str]], delta: str) -> None:
     st.caption(f"Promise: what the cap promises, whatever happens. Spent with this: {SPENT_NOTE}.")
     for scope, row in zip(scopes, rows, strict=True):
         say(f"{scope['title']}: after this, rho {row['Left for ever']} of {row['Cap']} remains, for ever.")
+
+
+def _harm(words: dict[str, str] | None) -> None:
+    """Older dossiers have no such part."""
+    if words:
+        st.header("Who might be hurt, and what it is for", divider="gray")
+        st.caption("Small groups and bias")
+        say(words["bias"])
+        st.caption("Good for, and not for")
+        say(words["utility"])
+        st.caption("Other releases on these people without differential privacy")
+        say(words["other_releases"])
+
+
+def _differences(found: dict[str, Any] | None) -> None:
+    if found is None:
+        return
+    st.header("What changed since the last release", divider="gray")
+    if not found["since"]:
+        say("Nothing of this dataset has been published before.")
+    elif not found["lines"]:
+        say(f"Nothing: all that is compared is as in release {found['since']}.")
+    else:
+        say(f"Compared with release {found['since']}, the last one published of this dataset.")
+        names = {"what": "What", "before": "Then", "now": "Now"}
+        table([{shown: line[name] for name, shown in names.items()} for line in found["lines"]])
+
+
+def _print(found: Dossier) -> None:
+    st.download_button(
+        "Dossier to print (one A4 page)",
+        printed(found),
+        file_name=f"dossier-{found.body['release_id']}.html",
+        mime="text/html",
+        icon=":material/print:",
+        help="Open it in a browser and print it, or save it as PDF. It holds no exact number of an attack.",
+    )
 
 
 def _files(found: Dossier) -> None:

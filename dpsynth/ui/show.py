@@ -83,15 +83,15 @@ def table(rows: Sequence[dict[str, str]]) -> None:
 
 
 def pictures(shown: Sequence[PictureView]) -> None:
-    """Each picture, how to read it and its numbers as a text table; or, in its place, why there is none."""
+    """Each picture folded under its title: how to read it and its numbers as text, or why there is none."""
     for one in shown:
-        st.subheader(escaped(one.title))
-        if one.absent:
-            say(one.absent)
-            continue
-        st.image(one.svg, width="stretch")
-        st.caption(escaped(one.caption))
-        table([dict(zip(one.head, row, strict=True)) for row in one.rows])
+        with st.expander(escaped(one.title), icon=":material/monitoring:"):
+            if one.absent:
+                say(one.absent)
+                continue
+            st.image(one.svg, width="stretch")
+            st.caption(escaped(one.caption))
+            table([dict(zip(one.head, row, strict=True)) for row in one.rows])
 
 
 def decisions_table(decisions: Sequence[DecisionView], reasons_of: tuple[str, ...]) -> None:
