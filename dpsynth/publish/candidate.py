@@ -67,16 +67,20 @@ def _files(inputs: ReleaseInputs, rng: np.random.Generator) -> dict[str, bytes]:
     statement = privacy_statement(inputs)
     package = data_package(inputs.policy, inputs.release_id, data)
     packages = {**inputs.environment, **inputs.versions}
-    return data | standard_files(inputs.policy, statement, data, packages) | {
-        "README.md": readme_page(statement, candidate_names(formats)).encode(),
-        "VERIFY.md": verify_page(inputs.release_id).encode(),
-        "audits/audit.json": canonical_bytes(_audit_json(inputs)),
-        "datapackage.json": canonical_bytes(package),
-        "policy.yaml": inputs.policy_text.encode(),
-        "privacy-statement.json": canonical_bytes(statement),
-        "privacy-statement.md": statement_page(statement).encode(),
-        "run.json": canonical_bytes(_run_json(inputs)),
-    }
+    return (
+        data
+        | standard_files(inputs.policy, statement, data, packages)
+        | {
+            "README.md": readme_page(statement, candidate_names(formats)).encode(),
+            "VERIFY.md": verify_page(inputs.release_id).encode(),
+            "audits/audit.json": canonical_bytes(_audit_json(inputs)),
+            "datapackage.json": canonical_bytes(package),
+            "policy.yaml": inputs.policy_text.encode(),
+            "privacy-statement.json": canonical_bytes(statement),
+            "privacy-statement.md": statement_page(statement).encode(),
+            "run.json": canonical_bytes(_run_json(inputs)),
+        }
+    )
 
 
 def manifest_bytes(files: dict[str, bytes]) -> bytes:

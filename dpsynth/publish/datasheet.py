@@ -15,8 +15,8 @@ from dpsynth.publish.wording import plain
 __all__ = ["ENDS", "datasheet_page", "terms_page"]
 
 ENDS = (
-    "Copies cannot be recalled. Expiry ends the permission and makes verification fail; a release may also be "
-    "revoked earlier, with a reason. The privacy budget that it cost does not come back."
+    "Copies cannot be recalled. Expiry ends the permission and makes verification fail; a release may also "
+    "be revoked earlier, with a reason. The privacy budget that it cost does not come back."
 )
 
 
@@ -26,13 +26,18 @@ def _column(column: ColumnSpec) -> str:
     return f"- {plain(column.name)}: {column.type}, {role}, {size}. {source}"
 
 
+def _under(policy: Policy) -> str:
+    return f"policy {policy.id} version {plain(policy.version)}"
+
+
 def _composition(policy: Policy, statement: Mapping[str, Any]) -> list[str]:
     dropped = sum(not column.kept for column in policy.columns)
     return [
         "## Composition",
         "",
-        f"{statement['rows']}. No row stands for a person. Categories, bounds and bins are public and lie in",
-        f"policy.yaml, with the reason for each. Columns of the source that are left out: {dropped}.",
+        f"{statement['rows']}.",
+        "No row stands for a person. Categories, bounds and bins are public and lie in policy.yaml, with the",
+        f"reason for each. Columns of the source that are left out: {dropped}.",
         "",
         *(_column(column) for column in policy.columns if column.kept),
         "",
@@ -42,6 +47,8 @@ def _composition(policy: Policy, statement: Mapping[str, Any]) -> list[str]:
 
 def _making(policy: Policy, statement: Mapping[str, Any]) -> list[str]:
     guarantee, mechanism, source = statement["guarantee"], statement["mechanism"], policy.source
+    numbers = f"rho {guarantee['rho']}, epsilon {guarantee['epsilon']} at delta {guarantee['delta']}"
+    promise = f"{numbers}, for one {statement['unit']['kind']}"
     return [
         "## Collection",
         "",
@@ -52,9 +59,9 @@ def _making(policy: Policy, statement: Mapping[str, Any]) -> list[str]:
         "",
         plain(statement["preprocessing"]),
         plain(statement["bounding"]),
-        f"Made by {plain(mechanism['synthesizer'])} {plain(mechanism['version'])}; it saw {mechanism['saw']}.",
-        f"Guarantee: {plain(guarantee['variant'])}, rho {guarantee['rho']}, epsilon {guarantee['epsilon']} at "
-        f"delta {guarantee['delta']}, for one {statement['unit']['kind']}. Read privacy-statement.md.",
+        f"Made by {plain(mechanism['synthesizer'])} {plain(mechanism['version'])}.",
+        f"It saw {mechanism['saw']}.",
+        f"Guarantee: {plain(guarantee['variant'])}, {promise}. Read privacy-statement.md.",
     ]
 
 
@@ -74,7 +81,8 @@ def _use(policy: Policy, statement: Mapping[str, Any]) -> list[str]:
         "",
         "## Maintenance",
         "",
-        f"Never updated: a correction is a new release. Use is permitted until {statement['expires']}. {ENDS}",
+        f"Never updated: a correction is a new release. Use is permitted until {statement['expires']}.",
+        ENDS,
         f"Questions: {plain(statement['contact'])}.",
     ]
 
@@ -84,8 +92,7 @@ def datasheet_page(policy: Policy, statement: Mapping[str, Any]) -> str:
     lines = [
         f"# Datasheet: {plain(policy.title)}, synthetic data",
         "",
-        f"Release {statement['release_id']}, policy {policy.id} version {plain(policy.version)}, issued "
-        f"{statement['issued']}.",
+        f"Release {statement['release_id']}, {_under(policy)}, issued {statement['issued']}.",
         "",
         "## Motivation",
         "",
@@ -107,8 +114,8 @@ def terms_page(policy: Policy, statement: Mapping[str, Any]) -> str:
     lines = [
         f"# Terms of use: {plain(policy.title)}, synthetic data",
         "",
-        f"Release {statement['release_id']}. The terms are those of policy.yaml, policy {policy.id} version "
-        f"{plain(policy.version)}, which the approvers signed.",
+        f"Release {statement['release_id']}, {_under(policy)}.",
+        "The terms are those of policy.yaml, which the approvers signed.",
         "",
         f"- Terms: {plain(policy.release.terms)}",
         f"- For whom: {plain(recipients)}",

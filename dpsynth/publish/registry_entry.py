@@ -106,8 +106,8 @@ def _implementation(statement: Mapping[str, Any]) -> dict[str, Any]:
             "sbom.cdx.json."
         ),
         "justification": plain(
-            "policy.yaml names the public source of each domain; privacy-statement.json answers the checklist "
-            f"of NIST SP 800-226; evidence: {mechanism['evidence']}."
+            "policy.yaml names the public source of each domain; privacy-statement.json answers the "
+            f"checklist of NIST SP 800-226; evidence: {mechanism['evidence']}."
         ),
     }
 

@@ -1,8 +1,8 @@
-"""The files of a bundle that follow other people's standards: written from, and checked against, its own facts.
+"""The files of a bundle that follow other people's standards, written from its own facts and checked by them.
 
-They say nothing new. Policy, privacy statement, data files and the list of packages fix every byte of them, so
-verification writes them again. A bundle of another version of this program may word them otherwise; then ids,
-dates, digests and the numbers of the guarantee must agree.
+They say nothing new. Policy, privacy statement, data files and the list of packages fix every byte of them,
+so verification writes them again. A bundle of another version of this program may word them otherwise; then
+ids, dates, digests and the numbers of the guarantee must agree.
 """
 
 from __future__ import annotations

@@ -198,15 +198,16 @@ def _sections(inputs: ReleaseInputs) -> dict[str, Any]:
         "other_releases": notes.other_releases or _NOT_STATED,
         "mechanism": _mechanism(inputs),
         "utility": _with_notes(
-            "Made for aggregate statistics over few columns at a time. Not for facts about individuals, rare "
-            "groups, or relations between columns that no step of the mechanism measured. No number about "
-            "the quality of these rows was released.",
+            "Made for aggregate statistics over few columns at a time. Not for facts about individuals, "
+            "rare groups, or relations between columns that no step of the mechanism measured. No measure "
+            "of the quality of these rows was released.",
             notes.utility,
         ),
         "bias": _with_notes(
-            "Systemic: bias of the source data, and of who is in it, is kept. Human: bins and categories were "
-            "chosen by people and hide what lies inside them. Statistical: noise hides small groups, whose "
-            "counts may be far off in relative terms, and removing negative counts pushes small ones upwards.",
+            "Systemic: bias of the source data, and of who is in it, is kept. Human: bins and categories "
+            "were chosen by people and hide what lies inside them. Statistical: noise hides small groups, "
+            "whose counts may be far off in relative terms, and removing negative counts pushes small ones "
+            "upwards.",
             notes.bias,
         ),
         "bounding": _bounding(inputs),
@@ -214,16 +215,17 @@ def _sections(inputs: ReleaseInputs) -> dict[str, Any]:
         "structure": _structure(inputs),
         "preprocessing": "Values are encoded by public rules, which costs nothing. For the audit, each unit "
         f"enters a secret coin toss with probability {policy.audits.coin_fraction} and half of those take no "
-        f"part in the fit; the guarantee does not count on it. {rule_text(policy.domain())} Settings are tuned "
-        "on made-up rows, which costs nothing; what people chose after they had seen rows is not covered.",
+        f"part in the fit; the guarantee does not count on it. {rule_text(policy.domain())} Settings are "
+        "tuned on made-up rows, which costs nothing; what people chose after they had seen rows is not "
+        "covered.",
         "delta_note": f"Delta {inputs.guarantee.delta} comes from converting "
         f"{_variant(inputs.guarantee)} for reading; no step of the mechanism fails outright with "
         "probability delta.",
         "query_model": "One release; no questions are answered from the data afterwards. Further releases "
         "are charged to the same lifetime cap.",
         "trust": "A central curator holds the rows and is trusted; the synthesizer saw "
-        f"{_saw(inputs.plan)}. The attacks of the audit read rows inside the same worker. Anyone may read the "
-        "release, with any other knowledge.",
+        f"{_saw(inputs.plan)}. The attacks of the audit read rows inside the same worker. Anyone may read "
+        "the release, with any other knowledge.",
         "side_channels": f"{_rounding(inputs.plan)} Progress is shown as stages only; finer timing of the "
         "run is not covered.",
         "security": "Only the worker opens the source. Charges are kept in a hash chain. Where signing keys "
