@@ -84,13 +84,18 @@ def check_standards(policy: Policy, files: Mapping[str, bytes]) -> None:
 
 def _packages(data: bytes, run: Mapping[str, Any]) -> dict[str, str]:
     """The packages of the bill. Those that run.json names must be among them, in the same versions."""
+    versions = run.get("versions")
+    if not isinstance(versions, dict) or not all(isinstance(said, str) for said in versions.values()):
+        _refuse("run.json", "it does not name the versions of the run")
     try:
         packages = packages_of(parse_canonical(data, _BILL))
-        missing = sorted(set(run["versions"].items()) - set(packages.items()))
     except (KeyError, TypeError, AttributeError):
+        packages = {}
+    if not packages or not all(isinstance(said, str) for said in packages.values()):
         _refuse(_BILL, "it is not a list of packages as this program writes it")
-    if missing:
-        _refuse(_BILL, f"it does not list {missing[0][0]} in the version that run.json names")
+    for name in sorted(versions):
+        if packages.get(name) != versions[name]:
+            _refuse(_BILL, "it does not list each package in the version that run.json names")
     return packages
 
 
