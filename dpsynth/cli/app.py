@@ -15,6 +15,7 @@ from dpsynth.cli import (
     decisions,
     demo,
     engines,
+    export,
     ledger,
     people,
     policies,
@@ -47,6 +48,7 @@ app.add_typer(budgets.app, name="budget")
 app.add_typer(database_commands.app, name="db")
 app.add_typer(engines.app, name="engine")
 app.add_typer(audit_pipeline.app, name="audit")
+app.add_typer(export.app, name="export")
 app.command("demo")(demo.demo)
 app.command("run")(worker.run)
 app.command("approve")(decisions.approve)

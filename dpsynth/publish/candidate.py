@@ -13,6 +13,7 @@ from dpsynth.publish.datapackage import data_package
 from dpsynth.publish.files import MANIFEST, describe, whole_directory, write_file
 from dpsynth.publish.inputs import ReleaseInputs
 from dpsynth.publish.rows import decode
+from dpsynth.publish.standards import STANDARD_FILES, standard_files
 from dpsynth.publish.statement import privacy_statement
 from dpsynth.publish.statement_page import readme_page, statement_page, verify_page
 from dpsynth.publish.tables import table_files
@@ -33,7 +34,7 @@ _PAGES = (
 
 def candidate_names(formats: tuple[str, ...]) -> tuple[str, ...]:
     """Every file that a manifest names, sorted, for the data formats of a policy."""
-    return tuple(sorted((*_PAGES, *(f"data.{name}" for name in formats))))
+    return tuple(sorted((*_PAGES, *STANDARD_FILES, *(f"data.{name}" for name in formats))))
 
 
 def _audit_json(inputs: ReleaseInputs) -> dict[str, Any]:
@@ -65,16 +66,21 @@ def _files(inputs: ReleaseInputs, rng: np.random.Generator) -> dict[str, bytes]:
     data = table_files(decode(inputs.table, rng), domain, formats)
     statement = privacy_statement(inputs)
     package = data_package(inputs.policy, inputs.release_id, data)
-    return data | {
-        "README.md": readme_page(statement, candidate_names(formats)).encode(),
-        "VERIFY.md": verify_page(inputs.release_id).encode(),
-        "audits/audit.json": canonical_bytes(_audit_json(inputs)),
-        "datapackage.json": canonical_bytes(package),
-        "policy.yaml": inputs.policy_text.encode(),
-        "privacy-statement.json": canonical_bytes(statement),
-        "privacy-statement.md": statement_page(statement).encode(),
-        "run.json": canonical_bytes(_run_json(inputs)),
-    }
+    packages = {**inputs.environment, **inputs.versions}
+    return (
+        data
+        | standard_files(inputs.policy, statement, data, packages)
+        | {
+            "README.md": readme_page(statement, candidate_names(formats)).encode(),
+            "VERIFY.md": verify_page(inputs.release_id).encode(),
+            "audits/audit.json": canonical_bytes(_audit_json(inputs)),
+            "datapackage.json": canonical_bytes(package),
+            "policy.yaml": inputs.policy_text.encode(),
+            "privacy-statement.json": canonical_bytes(statement),
+            "privacy-statement.md": statement_page(statement).encode(),
+            "run.json": canonical_bytes(_run_json(inputs)),
+        }
+    )
 
 
 def manifest_bytes(files: dict[str, bytes]) -> bytes:

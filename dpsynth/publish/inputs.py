@@ -128,7 +128,8 @@ class ReleaseInputs:
         policy_text: exact text of the policy file that ``policy`` was loaded from.
         events: what the run was charged for, in order.
         budget: scopes that this release is counted in; printed as they are, so pass public ones only.
-        versions: package name to version, of the environment of the run.
+        versions: package name to version, of the environment of the run: those that the guarantee rests on.
+        environment: all its packages, for the bill of materials.
         partition: the part of the table that was used, by its public value; "" for all of it.
         isolation: how an entrusted library was kept apart, in a sentence; "" where there was none.
     """
@@ -149,6 +150,7 @@ class ReleaseInputs:
     partition: str = ""
     notes: OwnerNotes = field(default_factory=OwnerNotes)
     isolation: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     def expires(self) -> datetime:
         """When the permission to use the release ends."""

@@ -12,32 +12,11 @@ from dpsynth.accounting.statement import SPENT_NOTE
 from dpsynth.core.curator import Plan
 from dpsynth.core.guarantee import Guarantee
 from dpsynth.publish import reliance
+from dpsynth.publish.checklist import CHECKLIST
 from dpsynth.publish.inputs import ReleaseInputs, rho_text, utc_text
 from dpsynth.publish.rows import rule_text
 
 __all__ = ["CHECKLIST", "DECISION_NOTE", "guarantee_json", "odds_after", "privacy_statement"]
-
-CHECKLIST: tuple[tuple[str, str], ...] = (
-    ("Privacy parameters, original and converted", "guarantee"),
-    ("Unit of privacy and whom it protects", "unit"),
-    ("Total over time, lifetime cap, resets", "composition"),
-    ("Other releases about the same people that are not differentially private", "other_releases"),
-    ("Algorithm, library and evidence that it is correct", "mechanism"),
-    ("What the data are good and bad for", "utility"),
-    ("Systemic, human and statistical bias", "bias"),
-    ("Contribution bounding and what it discards", "bounding"),
-    ("Domains, bins and bounds chosen without the data", "domains"),
-    ("Preprocessing and tuning, and what they cost", "preprocessing"),
-    ("Delta: small, and no catastrophic failure", "delta_note"),
-    ("Query model: who may ask again", "query_model"),
-    ("Threat and trust model", "trust"),
-    ("Side channels", "side_channels"),
-    ("Data security and access control", "security"),
-    ("Collection, exposure and minimisation", "collection"),
-    ("Empirical audits and their limits", "audits"),
-    ("Human decision informed by exact measurements", "decision_note"),
-)
-"""Element and field of each checklist item, in order (outline of NIST SP 800-226)."""
 
 DECISION_NOTE = (
     "The decision to release was informed by non-private measurements: the approvers may see exact results "
@@ -127,6 +106,7 @@ def _mechanism(inputs: ReleaseInputs) -> dict[str, Any]:
         "steps": list(inputs.plan.steps),
         "events": {kind: str(times) for kind, times in sorted(kinds.items())},
         "rho_of_events": rho_text(charged.rho),
+        "libraries": dict(inputs.versions),
         "noise": _noise(inputs.plan)
         if trust is None
         else f"drawn by {trust.library} {trust.version}, not by this platform",
@@ -203,6 +183,11 @@ def _audits(inputs: ReleaseInputs) -> dict[str, Any]:
     }
 
 
+def _with_notes(general: str, said: str) -> str:
+    """What holds for every release, and what the data owner adds."""
+    return f"{general} The data owner adds: {said}" if said else general
+
+
 def _sections(inputs: ReleaseInputs) -> dict[str, Any]:
     policy, notes, trust = inputs.policy, inputs.notes, inputs.plan.entrusted
     others = {} if trust is None else reliance.sections(trust, inputs.isolation)
@@ -212,31 +197,43 @@ def _sections(inputs: ReleaseInputs) -> dict[str, Any]:
         "composition": _composition(inputs),
         "other_releases": notes.other_releases or _NOT_STATED,
         "mechanism": _mechanism(inputs),
-        "utility": notes.utility
-        or "Made for aggregate statistics over few columns at a time. Not for facts about individuals, rare "
-        "groups, or relations between columns that no step of the mechanism measured.",
-        "bias": notes.bias
-        or "Noise hides small groups: their counts may be far off in relative terms, and removing negative "
-        "counts pushes small ones upwards. Bias of the source data is kept.",
+        "utility": _with_notes(
+            "Made for aggregate statistics over few columns at a time. Not for facts about individuals, "
+            "rare groups, or relations between columns that no step of the mechanism measured. No measure "
+            "of the quality of these rows was released.",
+            notes.utility,
+        ),
+        "bias": _with_notes(
+            "Systemic: bias of the source data, and of who is in it, is kept. Human: bins and categories "
+            "were chosen by people and hide what lies inside them. Statistical: noise hides small groups, "
+            "whose counts may be far off in relative terms, and removing negative counts pushes small ones "
+            "upwards.",
+            notes.bias,
+        ),
         "bounding": _bounding(inputs),
         "domains": _domains(inputs),
         "structure": _structure(inputs),
         "preprocessing": "Values are encoded by public rules, which costs nothing. For the audit, each unit "
         f"enters a secret coin toss with probability {policy.audits.coin_fraction} and half of those take no "
-        f"part in the fit; the guarantee does not count on it. {rule_text(policy.domain())}",
+        f"part in the fit; the guarantee does not count on it. {rule_text(policy.domain())} Settings are "
+        "tuned on made-up rows, which costs nothing; what people chose after they had seen rows is not "
+        "covered.",
         "delta_note": f"Delta {inputs.guarantee.delta} comes from converting "
         f"{_variant(inputs.guarantee)} for reading; no step of the mechanism fails outright with "
         "probability delta.",
         "query_model": "One release; no questions are answered from the data afterwards. Further releases "
         "are charged to the same lifetime cap.",
-        "trust": "A central curator holds the rows and is trusted; the synthesizer saw noisy answers only. "
-        "Anyone may read the release, with any other knowledge.",
+        "trust": "A central curator holds the rows and is trusted; the synthesizer saw "
+        f"{_saw(inputs.plan)}. The attacks of the audit read rows inside the same worker. Anyone may read "
+        "the release, with any other knowledge.",
         "side_channels": f"{_rounding(inputs.plan)} Progress is shown as stages only; finer timing of the "
         "run is not covered.",
         "security": "Only the worker opens the source. Charges are kept in a hash chain. Where signing keys "
         "are held by a server, whoever controls that server can sign as the people they belong to.",
-        "collection": notes.collection
-        or f"Identifiers and columns not needed are dropped before synthesis. {policy.lawful_basis_note}",
+        "collection": _with_notes(
+            f"Identifiers and columns not needed are dropped before synthesis. {policy.lawful_basis_note}",
+            notes.collection,
+        ),
         "audits": _audits(inputs),
         "decision_note": DECISION_NOTE,
     } | others

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dpsynth.publish.statement import odds_after
+from dpsynth.publish.wording import plain as _plain
 
 __all__ = ["readme_page", "statement_page", "verify_page"]
 
@@ -15,12 +16,6 @@ def _percent(probability: float) -> str:
     """A probability as a percentage rounded up to one digit; never a flat 100."""
     tenths = int(-(-probability * 1000 // 1))
     return "more than 99.9%" if tenths >= 1000 else f"{tenths / 10:.1f}%"
-
-
-def _plain(text: str) -> str:
-    """Text of people made harmless in Markdown: no markup, no line breaks."""
-    flat = " ".join(text.split())
-    return "".join(f"\\{letter}" if letter in "\\`*_[]<>#|!$" else letter for letter in flat)
 
 
 def _promise(statement: dict[str, Any]) -> list[str]:

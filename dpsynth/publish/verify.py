@@ -26,6 +26,7 @@ from dpsynth.publish.files import ATTESTATION, MANIFEST, list_tree, parse_canoni
 from dpsynth.publish.inputs import release_guarantee, utc_text
 from dpsynth.publish.keys import SERVICE_ROLE, PublicKey, TrustRoot, load_public_keys
 from dpsynth.publish.reliance import trust_of
+from dpsynth.publish.standards import check_standards
 from dpsynth.publish.statement import guarantee_json
 from dpsynth.publish.tables import check_tables
 
@@ -241,6 +242,7 @@ def verify_bundle(directory: Path, trust: TrustRoot, now: datetime) -> VerifyRep
     _check_guarantee(policy, parse_canonical(files[_STATEMENT], _STATEMENT), run)
     check_tables(files, policy.domain(), policy.synthesis.output_rows_value)
     _check_time(policy, predicate, now)
+    check_standards(policy, files)
     return VerifyReport(predicate["release_id"], _lines(files, approvers, predicate))
 
 

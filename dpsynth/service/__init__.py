@@ -1,5 +1,6 @@
 """The only place that changes state: register, request, run, decide, publish."""
 
+from dpsynth.service.exports import Exports, GdprExport
 from dpsynth.service.pictures import review_pictures
 from dpsynth.service.platform import Platform
 from dpsynth.service.samples import SampleForm, SampleView
@@ -25,6 +26,8 @@ __all__ = [
     "Dossier",
     "EntryView",
     "Explanation",
+    "Exports",
+    "GdprExport",
     "Person",
     "PictureView",
     "Platform",

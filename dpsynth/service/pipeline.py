@@ -42,6 +42,7 @@ from dpsynth.publish.inputs import (
     ScopeTotals,
     release_guarantee,
 )
+from dpsynth.publish.sbom import installed
 from dpsynth.service.budgets import part_for, shared_scopes, touched_scopes
 from dpsynth.service.clock import unix_now
 from dpsynth.service.earlier import earlier_releases
@@ -205,6 +206,7 @@ class Run:
             issued=datetime.now(UTC),
             versions=self._versions(),
             isolation=self._isolation(),
+            environment=installed(),
         )
 
     def _guarantee(self, plan: Plan) -> Guarantee:

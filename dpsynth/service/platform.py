@@ -29,6 +29,7 @@ from dpsynth.service import (
     requests,
     samples,
 )
+from dpsynth.service.exports import Exports
 from dpsynth.service.samples import SampleForm, SampleView
 from dpsynth.service.views import (
     BudgetPlan,
@@ -137,6 +138,11 @@ class Platform:
     def bundles_dir(self) -> Path:
         """Published bundles."""
         return self._home / "bundles"
+
+    @property
+    def exports(self) -> Exports:
+        """Documents for those who answer for a dataset."""
+        return Exports(self._store, self._witnessed)
 
     def people(self) -> list[Person]:
         """Everyone with a role."""

@@ -44,6 +44,7 @@ COMMANDS = {
     "ledger checkpoint": ["--out", "{files}/checkpoint.json"],
     "ledger export": ["{files}/chain.jsonl"],
     "ledger explain": ["{request}"],
+    "export gdpr": ["tiny"],
     "budget show": [],
     "budget plan": ["tiny"],
     "db migrate": [],

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dpsynth import __version__
 from dpsynth.accounting.events import DiscreteGaussian
 from dpsynth.accounting.reserve import marginal_cost
 from dpsynth.audit.result import CheckResult
@@ -105,7 +106,7 @@ def inputs() -> ReleaseInputs:
         purpose="Teaching of survey statistics",
         recipients=("accredited-researchers",),
         issued=ISSUED,
-        versions={"dpsynth": "0.1.0"},
+        versions={"dpsynth-platform": __version__, "opendp": "0.16.0"},
     )
 
 

@@ -25,8 +25,9 @@ from dpsynth.publish.verify import verify_bundle
 NOW = datetime(2026, 4, 1, tzinfo=UTC)
 ATTESTATION = "attestation.dsse.json"
 NAMES = (
-    "README.md", "VERIFY.md", "audits/audit.json", "data.csv", "data.parquet", "datapackage.json",
-    "policy.yaml", "privacy-statement.json", "privacy-statement.md", "run.json", "manifest.json", ATTESTATION,
+    "README.md", "TERMS.md", "VERIFY.md", "audits/audit.json", "croissant.json", "data.csv", "data.parquet",
+    "datapackage.json", "datasheet.md", "policy.yaml", "privacy-statement.json", "privacy-statement.md",
+    "registry-entry.yaml", "run.json", "sbom.cdx.json", "manifest.json", ATTESTATION,
 )  # fmt: skip
 
 

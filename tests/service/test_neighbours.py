@@ -40,6 +40,7 @@ def artefacts(home: Path, platform: Platform, request_id: str) -> dict[str, Any]
     candidate = home / "candidates" / request_id
     files = {path.relative_to(candidate).as_posix(): path.read_bytes() for path in candidate.rglob("*.*")}
     timed = {"README.md", "VERIFY.md", "manifest.json", "privacy-statement.json", "privacy-statement.md"}
+    timed |= {"TERMS.md", "croissant.json", "datasheet.md", "registry-entry.yaml", "sbom.cdx.json"}
     view = platform.request("sam", request_id)
     statement = json.loads(files["privacy-statement.json"])
     return {
