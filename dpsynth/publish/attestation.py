@@ -18,7 +18,7 @@ from dpsynth.policy.loader import load_policy_text, policy_sha256
 from dpsynth.policy.model import Policy
 from dpsynth.publish import dsse
 from dpsynth.publish.candidate import manifest_bytes
-from dpsynth.publish.files import ATTESTATION, MANIFEST, list_tree, parse_canonical, read_file
+from dpsynth.publish.files import ATTESTATION, MANIFEST, UNLISTED, list_tree, parse_canonical, read_file
 from dpsynth.publish.keys import TrustRoot
 
 __all__ = [
@@ -47,12 +47,12 @@ def _refuse(what: str) -> NoReturn:
 
 
 def _load(directory: Path) -> dict[str, bytes]:
-    names = [name for name in list_tree(directory) if name not in (MANIFEST, ATTESTATION)]
+    names = [name for name in list_tree(directory) if name not in UNLISTED]
     return {name: read_file(directory, name, _LIMIT) for name in names}
 
 
 def manifest(directory: Path) -> bytes:
-    """Canonical manifest of every file of a directory except manifest.json and attestation.dsse.json."""
+    """Canonical manifest of every file of a directory except those that no manifest can name."""
     return manifest_bytes(_load(directory))
 
 

@@ -2,6 +2,7 @@
 
 from dpsynth.service.pictures import review_pictures
 from dpsynth.service.platform import Platform
+from dpsynth.service.releases import Releases
 from dpsynth.service.samples import SampleForm, SampleView
 from dpsynth.service.views import (
     STAGES,
@@ -29,6 +30,7 @@ __all__ = [
     "PictureView",
     "Platform",
     "Quote",
+    "Releases",
     "RequestForm",
     "RequestView",
     "SampleForm",

@@ -20,6 +20,7 @@ _CLOSED = {
     "rejected": "This request was rejected.",
     "failed": "This run failed.",
     "cancelled": "This request was cancelled.",
+    "revoked": "This release was revoked.",
 }
 
 
