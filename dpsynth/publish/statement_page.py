@@ -162,8 +162,8 @@ owner over another channel than this bundle, and put them in a directory `keys/`
     dpsynth-verify . --keys DIRECTORY-OF-KEYS-YOU-TRUST
     sha256sum data.*
 
-The second command ends with exit code 0, or with 5 and the name of what fails. `dpsynth verify` does the same.
-Give it the publisher's list of revoked releases with `--revocations revocations.json`, and a checkpoint of the
-ledger that you kept, if you have one, with `--checkpoint FILE`. The sums of the third must be those in
-manifest.json.
+The second command ends with exit code 0, or with 5 and the name of what fails (`dpsynth verify` does the
+same). Give it the publisher's list of revoked releases with `--revocations FILE`, and a checkpoint of the
+ledger that you kept, if you have one, with `--checkpoint FILE`. The sums of the third command must be those
+in manifest.json.
 """

@@ -2,7 +2,7 @@
 
 An object store has no rename of a whole directory. So the attestation, without which nothing verifies, goes
 up last, after every other file was read back and found equal: a release is there whole, or does not verify.
-Whatever a broken upload left is written again by the next one; a release that is there whole is never changed.
+What a broken upload left is written again by the next one; a release that is there whole is never changed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _REMEDY = 'pip install "dpsynth-platform[targets]"'
 
 
 def public_place(target: str) -> str:
-    """A target as it may be written down. Raises BadInput on one that holds a password or control characters."""
+    """A target as it may be written down. Raises BadInput on one with a password or control characters."""
     parts = urlsplit(target) if _URL.fullmatch(target) else None
     told = parts is not None and ("@" in parts.netloc or (parts.query and parts.scheme != "s3"))
     if not target.strip() or not target.isprintable() or told:
@@ -56,7 +56,7 @@ def deliver(bundle: Path, target: str) -> str:
 
 
 def put_file(target: str, name: str, data: bytes) -> str:
-    """Put one file, such as the list of revocations, under a target, over an older one; where it lies then."""
+    """Put one file, such as the list of revocations, under a target, over an older one; where it is then."""
     if not _URL.fullmatch(public_place(target)):
         path = Path(target) / name
         path.parent.mkdir(parents=True, exist_ok=True)
