@@ -138,7 +138,7 @@ def open_checkpoint(data: bytes, trust: dsse.TrustRoot, name: str) -> Checkpoint
 
 
 def read_proof(data: bytes, trust: dsse.TrustRoot) -> Proof:
-    """Open the file: signature, checkpoint, and each own entry recomputed. Raises IntegrityError naming it."""
+    """Open the file: signature, checkpoint, each own entry recomputed. Raises IntegrityError naming it."""
     value = parse_canonical(dsse.unpack_of_service(data, PAYLOAD_TYPE, trust, PROOF), PROOF)
     if set(value) != _FIELDS or not all(isinstance(value[name], str) for name in ("release_id", "links")):
         _refuse("it is no proof of a release")
@@ -212,7 +212,7 @@ def _drawn(settled: dict[str, Any], omega: int | None) -> int:
     """What the run's steps cost, nano-rho, recomputed from the ledger's own entry."""
     try:
         events = [event_from_json(event) for event in settled["events"]]
-    except (KeyError, TypeError, AttributeError):
+    except (KeyError, TypeError, AttributeError, IntegrityError):
         _refuse("the steps that the ledger settled cannot be read")
     return rho_of(total(cost_of(event) for event in events).rdp, omega or ORDERS[-1])
 
@@ -224,10 +224,10 @@ def check_kept(proof: Proof, kept: Checkpoint) -> None:
         _refuse("its ledger is not the one of the checkpoint that you kept: it was started anew")
     if ours.seq < kept.seq:
         _refuse(
-            f"its checkpoint is older than the one that you kept: it ends at entry {ours.seq} of {ours.time}, "
-            f"yours at entry {kept.seq} of {kept.time}",
-            remedy="ask the publisher for a proof up to yours (`dpsynth prove`); if there is none, an old copy "
-            "of the ledger was put back",
+            f"its checkpoint is older than the one that you kept: it ends at entry {ours.seq}, {ours.time}, "
+            f"and yours at entry {kept.seq}, {kept.time}",
+            remedy="ask the publisher for a proof up to yours (`dpsynth prove`); if there is none, an old "
+            "copy of the ledger was put back",
         )
     if proof.links[kept.seq - 1] != kept.hash:
         _refuse(f"entry {kept.seq} is not the one of the checkpoint that you kept: history was forked")
