@@ -26,15 +26,22 @@ _REMEDY = 'pip install "dpsynth-platform[targets]"'
 
 def public_place(target: str) -> str:
     """A target as it may be written down. Raises BadInput on one with a password or control characters."""
-    parts = urlsplit(target) if _URL.fullmatch(target) else None
-    told = parts is not None and ("@" in parts.netloc or (parts.query and parts.scheme != "s3"))
-    if not target.strip() or not target.isprintable() or told:
+    if not target.strip() or not target.isprintable() or (_URL.fullmatch(target) and _tells(target)):
         raise BadInput(
             "This is no place to publish to",
             allowed="a directory, or a URL without user, password or token such as s3://bucket/folder",
             remedy="give credentials through the environment, as the store's own tools read them",
         )
     return target
+
+
+def _tells(url: str) -> bool:
+    """Whether a URL cannot be read, or holds what may be a secret."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return True
+    return "@" in parts.netloc or bool(parts.query and parts.scheme != "s3")
 
 
 def deliver(bundle: Path, target: str) -> str:

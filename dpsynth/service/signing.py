@@ -45,11 +45,28 @@ def bundle_path(home: Path, row: Row[tuple[object, ...]]) -> Path:
 def rehearse(
     home: Path, row: Row[tuple[object, ...]], words: bytes, signatures: Sequence[dict[str, str]]
 ) -> bytes:
-    """Build and verify the bundle apart, before the ledger says that it is published; its manifest."""
+    """Build and verify the bundle apart, before the ledger says that it is published; its manifest.
+
+    Raises IntegrityError also where something else stands in the bundle's place.
+    """
     candidate = home / "candidates" / row.id
     everyone = [*signatures, sign(home, words, SERVICE)]
     rehearse_bundle(candidate, words, everyone, trust=load_public_keys(home / "keys"), now=datetime.now(UTC))
+    _stands(home, row)
     return manifest(candidate)
+
+
+def _stands(home: Path, row: Row[tuple[object, ...]]) -> bool:
+    """Whether the bundle stands in its place already. Raises IntegrityError where another thing does."""
+    target = bundle_path(home, row)
+    if not target.exists():
+        return False
+    verify_bundle(target, load_public_keys(home / "keys"), datetime.now(UTC))
+    if (target / "manifest.json").read_bytes() != manifest(home / "candidates" / row.id):
+        raise IntegrityError(
+            "Another bundle stands where this one belongs", remedy="stop, and tell an auditor"
+        )
+    return True
 
 
 def bundle(
@@ -60,15 +77,9 @@ def bundle(
     proof: bytes,
 ) -> Path:
     """Build the bundle, or accept the one that a publish which died half-way left, if it verifies."""
-    target, candidate = bundle_path(home, row), home / "candidates" / row.id
-    trust, now = load_public_keys(home / "keys"), datetime.now(UTC)
-    if target.exists():
-        verify_bundle(target, trust, now)
-        if (target / "manifest.json").read_bytes() != manifest(candidate):
-            raise IntegrityError(
-                "Another bundle stands where this one belongs", remedy="stop, and tell an auditor"
-            )
-        return target
-    everyone = [*signatures, sign(home, words, SERVICE)]
-    build_bundle(candidate, target, words, everyone, proof, trust=trust, now=now)
+    target = bundle_path(home, row)
+    if not _stands(home, row):
+        everyone = [*signatures, sign(home, words, SERVICE)]
+        trust, now = load_public_keys(home / "keys"), datetime.now(UTC)
+        build_bundle(home / "candidates" / row.id, target, words, everyone, proof, trust=trust, now=now)
     return target

@@ -243,14 +243,14 @@ def bundle(published: Path, tmp_path: Path) -> Path:
 def release(inputs: ReleaseInputs, office: Office, tmp_path: Path) -> Callable[..., Path]:
     """Build a bundle from changed inputs, signed by the right people."""
 
-    def build(**changes: Any) -> Path:
+    def build(now: datetime = NOW, **changes: Any) -> Path:
         folder = tmp_path / "made"
         write_candidate(folder / "candidate", replace(inputs, **changes), np.random.default_rng(3))
         words = statement_bytes(folder / "candidate", requester=REQUESTER, dossier_sha256=DOSSIER)
         signatures = office.sign(words, "carol", "dana", "publisher")
         proof = office.proof(folder / "candidate", events=changes.get("events", EVENTS))
         build_bundle(
-            folder / "candidate", folder / "b", words, signatures, proof, trust=office.trust, now=NOW
+            folder / "candidate", folder / "b", words, signatures, proof, trust=office.trust, now=now
         )
         return folder / "b"
 

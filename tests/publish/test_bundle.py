@@ -56,7 +56,7 @@ def test_verification_opens_no_connection(bundle: Path, office: Any, monkeypatch
 
 
 def positions(name: str, size: int) -> list[int]:
-    if name in (ATTESTATION, PROOF, "manifest.json"):
+    if name in (ATTESTATION, "manifest.json"):
         return [*range(0, size, 7), size - 1]
     return sorted({0, size // 3, size // 2, size - 1})
 

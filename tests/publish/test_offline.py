@@ -33,7 +33,8 @@ def keys(office: Any, tmp_path: Path) -> Path:
 @pytest.fixture
 def current(release: Any) -> Path:
     """A bundle that was issued just now, by this machine's clock."""
-    bundle: Path = release(issued=datetime.now(UTC).replace(microsecond=0))
+    issued = datetime.now(UTC).replace(microsecond=0)
+    bundle: Path = release(issued, issued=issued)
     return bundle
 
 
