@@ -37,8 +37,8 @@ GOOD_DAYS = 30
 """For how many days a list is taken as up to date."""
 
 SENTENCE = (
-    "Copies cannot be recalled. Expiry ends the permission and makes verify fail; revocation adds a signed "
-    "list entry with a reason. Privacy budget that was spent does not come back."
+    "Copies of a published release cannot be recalled. Expiry ends the permission and makes verify fail; "
+    "revocation adds a signed list entry with a reason. Privacy budget that was spent does not come back."
 )
 """What is true of expiry and revocation; printed wherever a release is published or revoked."""
 
