@@ -36,7 +36,7 @@ class Tags(HTMLParser):
 
 
 @pytest.fixture
-def statement(published: Path) -> dict[str, Any]:
+def said(published: Path) -> dict[str, Any]:
     read: dict[str, Any] = json.loads((published / "privacy-statement.json").read_bytes())
     return read
 
@@ -62,45 +62,45 @@ def poisoned(value: Any) -> Any:
     ],
 )
 def test_a_release_is_published_expiring_or_expired_by_its_signed_day(
-    now: datetime, state: str, statement: dict[str, Any]
+    now: datetime, state: str, said: dict[str, Any]
 ) -> None:
-    assert listed(statement, None, now).state == state
+    assert listed(said, None, now).state == state
     gone = Revoked("r-1", "2026-03-20T00:00:00Z", "fault")
-    assert listed(statement, gone, now).state == "revoked"
+    assert listed(said, gone, now).state == "revoked"
 
 
-def test_the_page_tells_the_promise_the_end_and_how_to_verify(statement: dict[str, Any]) -> None:
-    page = Tags(catalogue_page([listed(statement, None, NOW)], NOW)).text
-    guarantee = statement["guarantee"]
+def test_the_page_tells_the_promise_the_end_and_how_to_verify(said: dict[str, Any]) -> None:
+    page = Tags(catalogue_page([listed(said, None, NOW)], NOW)).text
+    guarantee = said["guarantee"]
     for words in (
         f"epsilon {guarantee['epsilon']} at delta {guarantee['delta']}, rho {guarantee['rho']} (zCDP)",
         f"except with a chance of about {guarantee['delta']}.",
-        statement["unit"]["plain"],
-        statement["expires"],
-        statement["policy"]["title"],
+        said["unit"]["plain"],
+        said["expires"],
+        said["policy"]["title"],
         "dpsynth-verify DIRECTORY-OF-THE-RELEASE",
         SENTENCE,
         "None was revoked.",
     ):
         assert words in page
-    assert statement["purpose"] not in page
-    assert not any(one in page for one in statement["recipients"])
+    assert said["purpose"] not in page
+    assert not any(one in page for one in said["recipients"])
 
 
 def test_a_revoked_release_is_told_with_its_reason_and_not_among_those_to_use(
-    statement: dict[str, Any],
+    said: dict[str, Any],
 ) -> None:
-    gone = Revoked(statement["release_id"], "2026-03-20T00:00:00Z", "fault")
-    page = Tags(catalogue_page([listed(statement, gone, NOW)], NOW)).text
+    gone = Revoked(said["release_id"], "2026-03-20T00:00:00Z", "fault")
+    page = Tags(catalogue_page([listed(said, gone, NOW)], NOW)).text
     usable, _, over = page.partition("Expired and revoked")
-    assert statement["release_id"] not in usable
+    assert said["release_id"] not in usable
     assert f"Revoked on 2026-03-20T00:00:00Z: {REASONS['fault']}" in over
 
 
-def test_hostile_words_are_text_and_nothing_is_loaded_or_run(statement: dict[str, Any]) -> None:
+def test_hostile_words_are_text_and_nothing_is_loaded_or_run(said: dict[str, Any]) -> None:
     gone = Revoked(HOSTILE, HOSTILE, HOSTILE)
-    hostile = poisoned(statement)
-    clean = Tags(catalogue_page([listed(statement, None, NOW), listed(statement, gone, NOW)], NOW))
+    hostile = poisoned(said)
+    clean = Tags(catalogue_page([listed(said, None, NOW), listed(said, gone, NOW)], NOW))
     page = Tags(catalogue_page([listed(hostile, None, NOW), listed(hostile, gone, NOW)], NOW))
     assert [tag for tag, _ in page.tags] == [tag for tag, _ in clean.tags]
     assert HOSTILE in page.text
@@ -111,16 +111,16 @@ def test_hostile_words_are_text_and_nothing_is_loaded_or_run(statement: dict[str
     assert policies == ["default-src 'none'; style-src 'unsafe-inline'"]
 
 
-def test_a_promise_that_relies_on_a_library_says_so(statement: dict[str, Any]) -> None:
+def test_a_promise_that_relies_on_a_library_says_so(said: dict[str, Any]) -> None:
     relies = {"plain": "relies on smartnoise 1.0, not structurally audited"}
-    entrusted = {**statement, "guarantee": {**statement["guarantee"], "relies_on": relies}}
+    entrusted = {**said, "guarantee": {**said["guarantee"], "relies_on": relies}}
     page = Tags(catalogue_page([listed(entrusted, None, NOW)], NOW)).text
     assert "This promise relies on smartnoise 1.0, not structurally audited" in page
 
 
 def test_an_empty_catalogue_is_a_page_too_and_the_same_facts_give_the_same_bytes(
-    statement: dict[str, Any],
+    said: dict[str, Any],
 ) -> None:
     assert Tags(catalogue_page([], NOW)).text.count("None.") == 2
-    one = listed(statement, None, NOW)
+    one = listed(said, None, NOW)
     assert catalogue_page([one], NOW) == catalogue_page([one], NOW)
