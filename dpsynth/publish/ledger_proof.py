@@ -45,6 +45,7 @@ from dpsynth.ledger.links import GENESIS, Checkpoint, link, parse_checkpoint
 from dpsynth.ledger.links import PAYLOAD_TYPE as CHECKPOINT_TYPE
 from dpsynth.publish import dsse
 from dpsynth.publish.files import PROOF, parse_canonical
+from dpsynth.publish.keys import TrustRoot
 
 __all__ = [
     "OWN_KINDS",
@@ -132,12 +133,12 @@ def sign_proof(
     return dsse.pack(payload, PAYLOAD_TYPE, [dsse.sign(payload, PAYLOAD_TYPE, key)], PROOF)
 
 
-def open_checkpoint(data: bytes, trust: dsse.TrustRoot, name: str) -> Checkpoint:
+def open_checkpoint(data: bytes, trust: TrustRoot, name: str) -> Checkpoint:
     """A checkpoint out of its envelope. Raises IntegrityError unless the service signed it."""
     return parse_checkpoint(dsse.unpack_of_service(data, CHECKPOINT_TYPE, trust, name))
 
 
-def read_proof(data: bytes, trust: dsse.TrustRoot) -> Proof:
+def read_proof(data: bytes, trust: TrustRoot) -> Proof:
     """Open the file: signature, checkpoint, each own entry recomputed. Raises IntegrityError naming it."""
     value = parse_canonical(dsse.unpack_of_service(data, PAYLOAD_TYPE, trust, PROOF), PROOF)
     if set(value) != _FIELDS or not all(isinstance(value[name], str) for name in ("release_id", "links")):

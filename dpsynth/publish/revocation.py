@@ -27,6 +27,7 @@ from dpsynth.core.errors import IntegrityError
 from dpsynth.publish import dsse
 from dpsynth.publish.files import parse_canonical
 from dpsynth.publish.inputs import utc_text
+from dpsynth.publish.keys import TrustRoot
 from dpsynth.publish.ledger_proof import Proof
 
 __all__ = ["REASONS", "REVOCATIONS", "SENTENCE", "Revoked", "check_revocations", "sign_revocations"]
@@ -91,7 +92,7 @@ def _moment(value: dict[str, Any], name: str) -> datetime:
         _refuse(f"{name} is not a UTC time")
 
 
-def _read(data: bytes, trust: dsse.TrustRoot) -> tuple[dict[str, Any], tuple[Revoked, ...]]:
+def _read(data: bytes, trust: TrustRoot) -> tuple[dict[str, Any], tuple[Revoked, ...]]:
     value = parse_canonical(dsse.unpack_of_service(data, PAYLOAD_TYPE, trust, REVOCATIONS), REVOCATIONS)
     if set(value) != _FIELDS or not isinstance(value["revoked"], list):
         _refuse("it is not a list of revoked releases")
@@ -105,7 +106,7 @@ def _read(data: bytes, trust: dsse.TrustRoot) -> tuple[dict[str, Any], tuple[Rev
     return value, revoked
 
 
-def check_revocations(data: bytes, trust: dsse.TrustRoot, proof: Proof, now: datetime) -> str:
+def check_revocations(data: bytes, trust: TrustRoot, proof: Proof, now: datetime) -> str:
     """That a release is not on the list, in a line for people.
 
     Raises IntegrityError, naming the list, where it says nothing about this release (see the module), and

@@ -21,7 +21,7 @@ from dpsynth.core.errors import BadInput, DpsynthError, IntegrityError
 from dpsynth.policy.loader import load_policy_text
 from dpsynth.policy.model import Policy
 from dpsynth.publish.attestation import open_envelope, statement_of
-from dpsynth.publish.candidate import candidate_names
+from dpsynth.publish.candidate import candidate_names, manifest_bytes
 from dpsynth.publish.files import (
     ATTESTATION,
     MANIFEST,
@@ -265,13 +265,13 @@ def verify_bundle(
     _check_guarantee(policy, stated, run)
     check_tables(files, policy.domain(), policy.synthesis.output_rows_value)
     _check_time(policy, predicate, now)
-    lines, notes = _lines(files, approvers, predicate), ()
-    if proven:
-        people, manifest = frozenset(key.person for key in approvers), read_file(directory, MANIFEST, _SMALL)
-        story = Story(predicate, people, sha256_hex(manifest), _omega(stated["guarantee"]))
-        facts, notes = check_outside(directory, trust, story, outside or Outside(), now)
-        lines += facts
-    return VerifyReport(predicate["release_id"], lines, notes)
+    lines = _lines(files, approvers, predicate)
+    if not proven:
+        return VerifyReport(predicate["release_id"], lines)
+    people, manifest = frozenset(key.person for key in approvers), sha256_hex(manifest_bytes(files))
+    story = Story(predicate, people, manifest, _omega(stated["guarantee"]))
+    facts, notes = check_outside(directory, trust, story, outside or Outside(), now)
+    return VerifyReport(predicate["release_id"], lines + facts, notes)
 
 
 def _lines(
