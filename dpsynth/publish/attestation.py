@@ -7,6 +7,7 @@ verifying use the same function, so a file and the signed words about it cannot 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -28,6 +29,7 @@ __all__ = [
     "manifest",
     "open_envelope",
     "sign_statement",
+    "signed_policy",
     "statement_bytes",
     "statement_of",
 ]
@@ -88,9 +90,15 @@ def _predicate(files: Mapping[str, bytes], policy: Policy, requester: str, dossi
     }
 
 
+@lru_cache(maxsize=4)
+def signed_policy(data: bytes) -> Policy:
+    """The policy of a bundle, read once though it is asked for twice. Raises as the policy's loader does."""
+    return load_policy_text(data, "policy.yaml")
+
+
 def statement_of(files: Mapping[str, bytes], requester: str, dossier_sha256: str) -> dict[str, Any]:
     """The in-toto statement about a bundle's files. Raises IntegrityError naming a file that lacks a fact."""
-    policy = load_policy_text(files["policy.yaml"], "policy.yaml")
+    policy = signed_policy(files["policy.yaml"])
     try:
         predicate = _predicate(files, policy, requester, dossier_sha256)
     except (KeyError, TypeError):

@@ -74,11 +74,12 @@ def _read_csv(data: bytes, domain: Domain) -> Texts:
         records = list(csv.reader(io.StringIO(data.decode("utf-8"), newline=""), strict=True))
     except (UnicodeDecodeError, csv.Error):
         _refuse("data.csv is not a readable UTF-8 CSV file")
-    if not records or tuple(records[0]) != domain.names:
+    names = domain.names
+    if not records or tuple(records[0]) != names:
         _refuse("data.csv does not have the columns of the policy, in order")
-    if any(len(record) != len(domain.names) for record in records):
+    if any(len(record) != len(names) for record in records):
         _refuse("data.csv has a ragged row")
-    return {name: [record[i] for record in records[1:]] for i, name in enumerate(domain.names)}
+    return {name: [record[i] for record in records[1:]] for i, name in enumerate(names)}
 
 
 def _read_parquet(data: bytes, domain: Domain, rows: int) -> Texts:

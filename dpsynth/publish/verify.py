@@ -18,9 +18,8 @@ from dpsynth.accounting.stated import cap_of
 from dpsynth.core.canonical import sha256_hex
 from dpsynth.core.curator import Entrustment
 from dpsynth.core.errors import BadInput, DpsynthError, IntegrityError
-from dpsynth.policy.loader import load_policy_text
 from dpsynth.policy.model import Policy
-from dpsynth.publish.attestation import open_envelope, statement_of
+from dpsynth.publish.attestation import open_envelope, signed_policy, statement_of
 from dpsynth.publish.candidate import candidate_names, manifest_bytes
 from dpsynth.publish.files import (
     ATTESTATION,
@@ -98,7 +97,7 @@ def _listed(manifest: dict[str, Any]) -> dict[str, Any]:
 
 def _load_policy(files: Mapping[str, bytes]) -> Policy:
     try:
-        policy = load_policy_text(files[_POLICY], _POLICY)
+        policy = signed_policy(files[_POLICY])
     except KeyError:
         _refuse(f"{_POLICY} is missing")
     except DpsynthError:
