@@ -19,6 +19,7 @@ from dpsynth.cli import (
     ledger,
     people,
     policies,
+    releases,
     requests,
     sample,
     tune,
@@ -54,6 +55,10 @@ app.command("run")(worker.run)
 app.command("approve")(decisions.approve)
 app.command("reject")(decisions.reject)
 app.command("publish")(decisions.publish)
+app.command("revoke")(releases.revoke)
+app.command("revocations")(releases.revocations)
+app.command("prove")(releases.prove)
+app.command("catalogue")(releases.catalogue)
 app.command("sample")(sample.sample)
 app.command("tune")(tune.tune)
 app.command("verify")(verify.verify)

@@ -1,4 +1,4 @@
-"""``dpsynth dataset``: register a table under a policy, list what is registered."""
+"""``dpsynth dataset``: register a table under a policy, list what is registered, pause and resume."""
 
 from __future__ import annotations
 
@@ -13,9 +13,12 @@ from dpsynth.cli.session import AsJson, checked_text, session
 if TYPE_CHECKING:
     from dpsynth.service import DatasetInfo
 
-__all__ = ["app", "list_datasets", "register"]
+__all__ = ["app", "list_datasets", "pause", "register", "resume"]
 
-app = typer.Typer(help="Register sensitive tables.")
+app = typer.Typer(help="Register sensitive tables; pause and resume them.")
+
+_DatasetId = Annotated[str, typer.Argument(metavar="DATASET", help="Id of a registered dataset.")]
+_Reason = Annotated[str, typer.Option(help="Why, for those who look at it later.")]
 
 
 def _json(info: DatasetInfo) -> dict[str, Any]:
@@ -59,3 +62,20 @@ def list_datasets(context: typer.Context, as_json: AsJson = False) -> None:
     rows = [(one.dataset_id, one.policy.version, one.registered, one.policy.title) for one in found]
     head = ("DATASET", "POLICY VERSION", "REGISTERED", "TITLE")
     emit(as_json, {"datasets": [_json(one) for one in found]}, columns(head, rows))
+
+
+@app.command()
+def pause(context: typer.Context, dataset: _DatasetId, reason: _Reason, as_json: AsJson = False) -> None:
+    """Pause a dataset: no new request, nothing held, what is queued stays closed. For officers and owners."""
+    here = session(context)
+    here.platform().releases.pause(here.actor(), dataset, checked_text("reason", reason))
+    line = f"{dataset} is paused. Releases that are published stay so; budget that was spent stays spent."
+    emit(as_json, {"dataset_id": dataset, "paused": True}, [line])
+
+
+@app.command()
+def resume(context: typer.Context, dataset: _DatasetId, reason: _Reason, as_json: AsJson = False) -> None:
+    """End a pause: queued requests run again. For compliance officers and data owners."""
+    here = session(context)
+    here.platform().releases.resume(here.actor(), dataset, checked_text("reason", reason))
+    emit(as_json, {"dataset_id": dataset, "paused": False}, [f"{dataset} is open again."])

@@ -114,10 +114,29 @@ def reject(
     emit(as_json, asdict(view), request_lines(view))
 
 
-def publish(context: typer.Context, request: _RequestId, as_json: AsJson = False) -> None:
+def publish(
+    context: typer.Context,
+    request: _RequestId,
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to",
+            envvar="DPSYNTH_PUBLISH_TO",
+            help="Also put it under this directory or URL (s3://bucket/folder, ...). Safe to repeat.",
+        ),
+    ] = "",
+    as_json: AsJson = False,
+) -> None:
     """Publish an approved release: whole or not at all, verified before it appears."""
     here = session(context)
     platform = here.platform()
     bundle = platform.publish(here.actor(), request)
-    document = {"request": request, "bundle": str(bundle), "keys": str(platform.keys_dir)}
-    emit(as_json, document, [f"Published: {bundle}", f"Public keys for verifiers: {platform.keys_dir}"])
+    delivered = platform.releases.deliver(here.actor(), request, to) if to else ""
+    document = {
+        "request": request,
+        "bundle": str(bundle),
+        "keys": str(platform.keys_dir),
+        "delivered": delivered,
+    }
+    lines = [f"Published: {bundle}", *([f"Delivered: {delivered}"] if delivered else [])]
+    emit(as_json, document, [*lines, f"Public keys for verifiers: {platform.keys_dir}"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +10,6 @@ import typer
 
 from dpsynth.cli.output import emit
 from dpsynth.cli.session import AsJson
-from dpsynth.core.errors import BadInput
 
 if TYPE_CHECKING:
     from dpsynth.publish.verify import VerifyReport
@@ -19,29 +17,27 @@ if TYPE_CHECKING:
 __all__ = ["verify", "verify_release"]
 
 
-def verify_release(bundle: Path, keys: Path) -> VerifyReport:
-    """Verify a bundle now, against a directory of public keys. Raises BadInput when there are none."""
-    from dpsynth.publish.verify import load_public_keys, verify_bundle
+def verify_release(
+    bundle: Path, keys: Path, revocations: Path | None = None, checkpoint: Path | None = None
+) -> VerifyReport:
+    """Verify a bundle now, as ``dpsynth-verify`` does. Raises BadInput or IntegrityError."""
+    from dpsynth.publish.offline import verify_files
 
-    trust = load_public_keys(keys) if keys.is_dir() else {}
-    if not trust:
-        raise BadInput(
-            "There is no public key where --keys points",
-            allowed="a directory of *.json public keys",
-            remedy="get the keys from the publisher by another way than the bundle",
-        )
-    return verify_bundle(bundle, trust, datetime.now(UTC))
+    return verify_files(bundle, keys, revocations, checkpoint)
 
 
 def verify(
     bundle: Annotated[Path, typer.Argument(help="Directory of the release.")],
     keys: Annotated[Path, typer.Option("--keys", help="Directory of the public keys that you trust.")],
+    revocations: Annotated[Path | None, typer.Option(help="Signed list of revoked releases.")] = None,
+    checkpoint: Annotated[Path | None, typer.Option(help="A signed checkpoint that you kept.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Verify a release bundle offline: every byte, signature, number, cell and date."""
-    report = verify_release(bundle, keys)
+    """Verify a release bundle offline: every byte, signature, number, cell, date and the ledger's word."""
+    report = verify_release(bundle, keys, revocations, checkpoint)
+    notes = [f"mind: {note}" for note in report.notes]
     emit(
         as_json,
         {"verified": True, **asdict(report)},
-        [*report.lines, f"Release {report.release_id} verifies."],
+        [*report.lines, *notes, f"Release {report.release_id} verifies."],
     )

@@ -1,8 +1,13 @@
-"""The append-only hash chain: every change of state leaves an entry that commits to all before it."""
+"""The append-only hash chain: every change of state leaves an entry that commits to all before it.
+
+Each entry holds a random salt, so that its hash can be shown to anybody (a release's ledger proof does) and
+what it says cannot be found by guessing.
+"""
 
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,8 +15,9 @@ from typing import Any
 
 from sqlalchemy import Connection, select, update
 
-from dpsynth.core.canonical import canonical_bytes, sha256_hex
+from dpsynth.core.canonical import canonical_bytes
 from dpsynth.core.errors import IntegrityError
+from dpsynth.ledger.links import GENESIS, link
 from dpsynth.ledger.schema import entries, head
 
 __all__ = [
@@ -21,24 +27,27 @@ __all__ = [
     "append",
     "entries_about",
     "hash_at",
+    "links_until",
     "read_chain",
     "read_head",
+    "texts_about",
     "verify_chain",
 ]
 
-GENESIS = "0" * 64
+_FRAME = frozenset({"kind", "seq", "time", "salt"})
 _REMEDY = "stop all work on this state, keep a copy, and compare it with the last backup"
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One link: sequence number, time, kind, body and its hash."""
+    """One link: sequence number, time, kind, body, its hash, and the salt that was hashed with them."""
 
     seq: int
     time: str
     kind: str
     body: dict[str, Any]
     hash: str
+    salt: str = ""
 
 
 @dataclass(frozen=True)
@@ -67,20 +76,21 @@ def append(connection: Connection, kind: str, **body: Any) -> Entry:
         "kind": kind,
         "seq": last.seq + 1,
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "salt": secrets.token_hex(16),
         **body,
     }
     encoded = canonical_bytes(full)
-    link = sha256_hex(last.hash.encode() + encoded)
+    found = link(last.hash, encoded)
     connection.execute(
-        entries.insert().values(seq=last.seq + 1, body=encoded.decode(), prev=last.hash, hash=link)
+        entries.insert().values(seq=last.seq + 1, body=encoded.decode(), prev=last.hash, hash=found)
     )
-    connection.execute(update(head).values(seq=last.seq + 1, hash=link))
-    return _entry(full, link)
+    connection.execute(update(head).values(seq=last.seq + 1, hash=found))
+    return _entry(full, found)
 
 
-def _entry(full: dict[str, Any], link: str) -> Entry:
-    body = {key: value for key, value in full.items() if key not in {"kind", "seq", "time"}}
-    return Entry(full["seq"], full["time"], full["kind"], body, link)
+def _entry(full: dict[str, Any], found: str) -> Entry:
+    body = {key: value for key, value in full.items() if key not in _FRAME}
+    return Entry(full["seq"], full["time"], full["kind"], body, found, full.get("salt", ""))
 
 
 def read_chain(connection: Connection, after: int = 0) -> Iterator[Entry]:
@@ -93,11 +103,22 @@ def read_chain(connection: Connection, after: int = 0) -> Iterator[Entry]:
 
 def entries_about(connection: Connection, key: str) -> Iterator[Entry]:
     """Entries whose body names this charge or request, oldest first."""
+    return (entry for entry, _ in texts_about(connection, key))
+
+
+def texts_about(connection: Connection, key: str) -> Iterator[tuple[Entry, str]]:
+    """The same entries, each with its body as it is hashed."""
     mention = select(entries).where(entries.c.body.contains(json.dumps(key), autoescape=True))
     for row in connection.execute(mention.order_by(entries.c.seq)):
         entry = _entry(json.loads(row.body), row.hash)
         if key in (entry.body.get("charge"), entry.body.get("request")):
-            yield entry
+            yield entry, row.body
+
+
+def links_until(connection: Connection, seq: int) -> list[str]:
+    """Hashes of the entries up to number ``seq``, oldest first."""
+    query = select(entries.c.hash).where(entries.c.seq <= seq).order_by(entries.c.seq)
+    return [str(row.hash) for row in connection.execute(query)]
 
 
 def hash_at(connection: Connection, seq: int) -> str:
@@ -122,9 +143,9 @@ def verify_chain(connection: Connection) -> int:
     return expected - 1
 
 
-def _is_link(seq: int, body: str, prev: str, link: str, expected: int, before: str) -> bool:
+def _is_link(seq: int, body: str, prev: str, found: str, expected: int, before: str) -> bool:
     """Whether a row is the entry that belongs at this place: number, hash, and a body in canonical form."""
-    if (seq, prev) != (expected, before) or link != sha256_hex(prev.encode() + body.encode()):
+    if (seq, prev) != (expected, before) or found != link(prev, body.encode()):
         return False
     try:
         full = json.loads(body)

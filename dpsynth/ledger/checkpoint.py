@@ -17,6 +17,7 @@ from sqlalchemy import Connection, select
 from dpsynth.core.canonical import canonical_bytes
 from dpsynth.core.errors import IntegrityError
 from dpsynth.ledger.chain import hash_at, read_head
+from dpsynth.ledger.links import PAYLOAD_TYPE, Checkpoint, checkpoint_bytes, parse_checkpoint
 from dpsynth.ledger.schema import entries
 
 __all__ = [
@@ -31,25 +32,6 @@ __all__ = [
     "parse_checkpoint",
     "parse_marker",
 ]
-
-PAYLOAD_TYPE = "application/vnd.dpsynth.ledger-checkpoint+json"
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """The head of one ledger at one moment.
-
-    Attributes:
-        origin: id of the ledger: the hash of its first entry.
-        seq: number of the newest entry.
-        hash: its hash.
-        time: when it was taken, ISO 8601, UTC.
-    """
-
-    origin: str
-    seq: int
-    hash: str
-    time: str
 
 
 @dataclass(frozen=True)
@@ -69,23 +51,6 @@ def now(connection: Connection, time: str) -> Checkpoint:
     """The checkpoint of the ledger as it stands."""
     head = read_head(connection)
     return Checkpoint(hash_at(connection, min(1, head.seq)), head.seq, head.hash, time)
-
-
-def checkpoint_bytes(checkpoint: Checkpoint) -> bytes:
-    """Canonical bytes: what is signed."""
-    return canonical_bytes({**checkpoint.__dict__, "seq": str(checkpoint.seq)})
-
-
-def parse_checkpoint(payload: bytes) -> Checkpoint:
-    """Read signed bytes back. Raises IntegrityError on any other form."""
-    try:
-        value: dict[str, Any] = json.loads(payload)
-        read = Checkpoint(value["origin"], int(value["seq"]), value["hash"], value["time"])
-        if checkpoint_bytes(read) == payload:
-            return read
-    except (ValueError, KeyError, TypeError):
-        pass
-    raise IntegrityError("A checkpoint cannot be read", remedy="ask for it again where it came from")
 
 
 def compare(connection: Connection, known: Checkpoint) -> str:

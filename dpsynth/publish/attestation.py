@@ -7,6 +7,7 @@ verifying use the same function, so a file and the signed words about it cannot 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -18,7 +19,7 @@ from dpsynth.policy.loader import load_policy_text, policy_sha256
 from dpsynth.policy.model import Policy
 from dpsynth.publish import dsse
 from dpsynth.publish.candidate import manifest_bytes
-from dpsynth.publish.files import ATTESTATION, MANIFEST, list_tree, parse_canonical, read_file
+from dpsynth.publish.files import ATTESTATION, MANIFEST, UNLISTED, list_tree, parse_canonical, read_file
 from dpsynth.publish.keys import TrustRoot
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "manifest",
     "open_envelope",
     "sign_statement",
+    "signed_policy",
     "statement_bytes",
     "statement_of",
 ]
@@ -47,12 +49,12 @@ def _refuse(what: str) -> NoReturn:
 
 
 def _load(directory: Path) -> dict[str, bytes]:
-    names = [name for name in list_tree(directory) if name not in (MANIFEST, ATTESTATION)]
+    names = [name for name in list_tree(directory) if name not in UNLISTED]
     return {name: read_file(directory, name, _LIMIT) for name in names}
 
 
 def manifest(directory: Path) -> bytes:
-    """Canonical manifest of every file of a directory except manifest.json and attestation.dsse.json."""
+    """Canonical manifest of every file of a directory except those that no manifest can name."""
     return manifest_bytes(_load(directory))
 
 
@@ -88,9 +90,15 @@ def _predicate(files: Mapping[str, bytes], policy: Policy, requester: str, dossi
     }
 
 
+@lru_cache(maxsize=4)
+def signed_policy(data: bytes) -> Policy:
+    """The policy of a bundle, read once though it is asked for twice. Raises as the policy's loader does."""
+    return load_policy_text(data, "policy.yaml")
+
+
 def statement_of(files: Mapping[str, bytes], requester: str, dossier_sha256: str) -> dict[str, Any]:
     """The in-toto statement about a bundle's files. Raises IntegrityError naming a file that lacks a fact."""
-    policy = load_policy_text(files["policy.yaml"], "policy.yaml")
+    policy = signed_policy(files["policy.yaml"])
     try:
         predicate = _predicate(files, policy, requester, dossier_sha256)
     except (KeyError, TypeError):

@@ -18,9 +18,9 @@ from securesystemslib.signer import CryptoSigner, Signature  # type: ignore[attr
 from dpsynth.core.canonical import canonical_bytes
 from dpsynth.core.errors import IntegrityError
 from dpsynth.publish.files import parse_canonical
-from dpsynth.publish.keys import TrustRoot
+from dpsynth.publish.keys import SERVICE_ROLE, TrustRoot
 
-__all__ = ["pack", "sign", "unpack"]
+__all__ = ["pack", "sign", "unpack", "unpack_of_service"]
 
 _MOST_SIGNATURES = 32
 
@@ -97,3 +97,14 @@ def unpack(data: bytes, payload_type: str, trust: TrustRoot, name: str) -> tuple
     if list(signers) != sorted(set(signers)):
         _refuse(name, "a key signed twice, or signatures are not in the order of their keys")
     return payload, signers
+
+
+def unpack_of_service(data: bytes, payload_type: str, trust: TrustRoot, name: str) -> bytes:
+    """The signed bytes of a document that the service alone answers for.
+
+    Raises IntegrityError as :func:`unpack` does, and unless exactly one key signed and it is a service's.
+    """
+    payload, signers = unpack(data, payload_type, trust, name)
+    if [trust[key_id].roles for key_id in signers] != [(SERVICE_ROLE,)]:
+        _refuse(name, "it is not signed by the service, and the service alone")
+    return payload

@@ -19,6 +19,8 @@ from dpsynth.core.errors import Conflict, IntegrityError
 __all__ = [
     "ATTESTATION",
     "MANIFEST",
+    "PROOF",
+    "UNLISTED",
     "describe",
     "list_tree",
     "parse_canonical",
@@ -30,6 +32,9 @@ __all__ = [
 
 MANIFEST = "manifest.json"
 ATTESTATION = "attestation.dsse.json"
+PROOF = "ledger-proof.json"
+UNLISTED = frozenset({MANIFEST, ATTESTATION, PROOF})
+"""Files that a manifest cannot name: itself, the signatures over it, and what the ledger said afterwards."""
 
 _MAX_ENTRIES = 200
 _MAX_DEPTH = 2

@@ -7,18 +7,30 @@ says. The code for missing becomes an empty cell. No cell lies outside the publi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from dpsynth.core.domain import Column, Domain, WithinBin
 from dpsynth.core.errors import BadInput, IntegrityError
 from dpsynth.core.table import SyntheticTable
 
-__all__ = ["WITHIN", "assert_exportable", "cell_texts", "decode", "fixed_in_bin", "grid", "rule_text"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "WITHIN",
+    "assert_exportable",
+    "cell_texts",
+    "decode",
+    "fixed_in_bin",
+    "grid",
+    "rule_text",
+    "texts_of",
+]
 
 WITHIN: Mapping[WithinBin, str] = {
     "uniform": "drawn uniformly from the values with the column's number of decimals that lie in its bin",
@@ -120,6 +132,8 @@ def fixed_in_bin(
 
 
 def _decode_number(column: Column, codes: NDArray[np.int64], rng: np.random.Generator) -> pd.Series:
+    import pandas as pd  # heavy, and whoever verifies has no use for it
+
     bounds = grid(column)
     missing = codes == len(bounds)
     chosen = bounds[np.where(missing, 0, codes)]
@@ -132,6 +146,8 @@ def _decode_number(column: Column, codes: NDArray[np.int64], rng: np.random.Gene
 
 
 def _decode_column(column: Column, codes: NDArray[np.int64], rng: np.random.Generator) -> pd.Series:
+    import pandas as pd
+
     if codes.size and (int(codes.min()) < 0 or int(codes.max()) >= column.size):
         raise IntegrityError(
             f"A code of column {column.name} lies outside the public domain",
@@ -149,6 +165,8 @@ def decode(table: SyntheticTable, rng: np.random.Generator) -> pd.DataFrame:
 
     Post-processing: costs nothing. Raises IntegrityError on a code outside the domain or an unsafe label.
     """
+    import pandas as pd
+
     assert_exportable(table.domain)
     return pd.DataFrame(
         {
@@ -170,14 +188,24 @@ def _number_text(column: Column, value: float) -> str:
 
 
 def cell_texts(frame: pd.DataFrame, domain: Domain) -> dict[str, list[str]]:
-    """Every cell as it is written in the CSV file: one list of texts per column, empty for missing."""
+    """Every cell of a frame as it is written in the CSV file: one list per column, empty for missing."""
+    import pandas as pd
+
+    cells = {
+        name: [None if cell is pd.NA else cell for cell in frame[name].tolist()] for name in domain.names
+    }
+    return texts_of(cells, domain)
+
+
+def texts_of(cells: Mapping[str, Sequence[Any]], domain: Domain) -> dict[str, list[str]]:
+    """The same from plain values, None for missing."""
     texts: dict[str, list[str]] = {}
     for column in domain.columns:
-        cells = frame[column.name].tolist()
+        here = cells[column.name]
         if column.kind == "categorical":
-            texts[column.name] = ["" if cell is pd.NA else str(cell) for cell in cells]
+            texts[column.name] = ["" if cell is None else str(cell) for cell in here]
         elif column.kind == "integer":
-            texts[column.name] = ["" if cell is pd.NA else str(int(cell)) for cell in cells]
+            texts[column.name] = ["" if cell is None else str(int(cell)) for cell in here]
         else:
-            texts[column.name] = ["" if cell is pd.NA else _number_text(column, cell) for cell in cells]
+            texts[column.name] = ["" if cell is None else _number_text(column, cell) for cell in here]
     return texts

@@ -7,7 +7,7 @@ from typing import Any
 from dpsynth.publish.statement import odds_after
 from dpsynth.publish.wording import plain as _plain
 
-__all__ = ["readme_page", "statement_page", "verify_page"]
+__all__ = ["readme_page", "statement_page", "verify_page", "worked_example"]
 
 _MOST_RULES = 10
 
@@ -18,10 +18,18 @@ def _percent(probability: float) -> str:
     return "more than 99.9%" if tenths >= 1000 else f"{tenths / 10:.1f}%"
 
 
+def worked_example(epsilon: str, delta: str) -> str:
+    """How far two suspicions may move, rounded against the promise."""
+    half, rare = _percent(odds_after(epsilon)), _percent(odds_after(epsilon, 0.01))
+    return (
+        f"a suspicion of 1 in 2 becomes at most {half}, one of 1 in 100 at most {rare}, except with a chance "
+        f"of about {delta}."
+    )
+
+
 def _promise(statement: dict[str, Any]) -> list[str]:
     guarantee, unit = statement["guarantee"], statement["unit"]
     epsilon, delta, kind = guarantee["epsilon"], guarantee["delta"], _plain(unit["kind"])
-    half, rare = _percent(odds_after(epsilon)), _percent(odds_after(epsilon, 0.01))
     lines = [
         "## The promise",
         "",
@@ -29,8 +37,7 @@ def _promise(statement: dict[str, Any]) -> list[str]:
         "release changes by at most a bounded amount, whatever else the reader knows.",
         "",
         _in_numbers(guarantee),
-        f"- Worked example: a suspicion of 1 in 2 becomes at most {half}, one of 1 in 100 at most {rare},",
-        f"  except with a chance of about {delta}.",
+        f"- Worked example: {worked_example(epsilon, delta)}",
         f"- Protected unit: {kind}. {_plain(unit['plain'])}",
     ]
     return [*lines, f"- Mind: {_plain(unit['note'])}"] if unit["note"] else lines
@@ -134,6 +141,7 @@ def readme_page(statement: dict[str, Any], names: tuple[str, ...]) -> str:
         *(f"- {name}" for name in sorted(names)),
         "- manifest.json: SHA-256 and size of each file",
         "- attestation.dsse.json: signatures of the approvers and the service",
+        "- ledger-proof.json: what the ledger says of this release, up to a signed checkpoint",
     ]
     return "\n".join(lines) + "\n"
 
@@ -146,9 +154,11 @@ No account and no network are needed. Get the public keys of the approvers and o
 owner over another channel than this bundle, and put them in a directory `keys/`.
 
     ls keys/
-    dpsynth verify . --keys DIRECTORY-OF-KEYS-YOU-TRUST
+    dpsynth-verify . --keys DIRECTORY-OF-KEYS-YOU-TRUST
     sha256sum data.*
 
-The second command ends with exit code 0, or with 5 and the name of the file that is not what was signed.
-The sums of the third must be those in manifest.json.
+The second command ends with exit code 0, or with 5 and the name of what fails (`dpsynth verify` does the
+same). Give it the publisher's list of revoked releases with `--revocations FILE`, and a checkpoint of the
+ledger that you kept, if you have one, with `--checkpoint FILE`. The sums of the third command must be those
+in manifest.json.
 """

@@ -7,10 +7,9 @@ import io
 import re
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
@@ -18,7 +17,10 @@ from numpy.typing import NDArray
 from dpsynth.core.domain import Column, Domain
 from dpsynth.core.errors import IntegrityError
 from dpsynth.publish.keeping import cell_codes, check_keeping
-from dpsynth.publish.rows import assert_exportable, cell_texts
+from dpsynth.publish.rows import assert_exportable, cell_texts, texts_of
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["DATA_NAMES", "check_cells", "check_tables", "read_codes", "table_files"]
 
@@ -72,11 +74,12 @@ def _read_csv(data: bytes, domain: Domain) -> Texts:
         records = list(csv.reader(io.StringIO(data.decode("utf-8"), newline=""), strict=True))
     except (UnicodeDecodeError, csv.Error):
         _refuse("data.csv is not a readable UTF-8 CSV file")
-    if not records or tuple(records[0]) != domain.names:
+    names = domain.names
+    if not records or tuple(records[0]) != names:
         _refuse("data.csv does not have the columns of the policy, in order")
-    if any(len(record) != len(domain.names) for record in records):
+    if any(len(record) != len(names) for record in records):
         _refuse("data.csv has a ragged row")
-    return {name: [record[i] for record in records[1:]] for i, name in enumerate(domain.names)}
+    return {name: [record[i] for record in records[1:]] for i, name in enumerate(names)}
 
 
 def _read_parquet(data: bytes, domain: Domain, rows: int) -> Texts:
@@ -87,14 +90,10 @@ def _read_parquet(data: bytes, domain: Domain, rows: int) -> Texts:
             _refuse("data.parquet does not have the columns and types of the policy, in order")
         if source.metadata.num_rows != rows:
             _refuse("data.parquet does not have the number of rows the policy fixes")
-        frame = source.read().to_pandas(types_mapper=_nullable)
-    except (pa.ArrowException, OSError):
+        cells = source.read().to_pydict()
+    except (pa.ArrowException, OSError, UnicodeDecodeError):
         _refuse("data.parquet is not a readable Parquet file")
-    return cell_texts(frame, domain)
-
-
-def _nullable(kind: Any) -> Any:
-    return {pa.string(): pd.StringDtype(), pa.int64(): pd.Int64Dtype(), pa.float64(): pd.Float64Dtype()}[kind]
+    return texts_of(cells, domain)
 
 
 def _number_allowed(column: Column, text: str) -> bool:

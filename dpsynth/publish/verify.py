@@ -18,19 +18,28 @@ from dpsynth.accounting.stated import cap_of
 from dpsynth.core.canonical import sha256_hex
 from dpsynth.core.curator import Entrustment
 from dpsynth.core.errors import BadInput, DpsynthError, IntegrityError
-from dpsynth.policy.loader import load_policy_text
 from dpsynth.policy.model import Policy
-from dpsynth.publish.attestation import open_envelope, statement_of
-from dpsynth.publish.candidate import candidate_names
-from dpsynth.publish.files import ATTESTATION, MANIFEST, list_tree, parse_canonical, read_file
+from dpsynth.publish.attestation import open_envelope, signed_policy, statement_of
+from dpsynth.publish.candidate import candidate_names, manifest_bytes
+from dpsynth.publish.files import (
+    ATTESTATION,
+    MANIFEST,
+    PROOF,
+    UNLISTED,
+    list_tree,
+    parse_canonical,
+    read_file,
+)
 from dpsynth.publish.inputs import release_guarantee, utc_text
 from dpsynth.publish.keys import SERVICE_ROLE, PublicKey, TrustRoot, load_public_keys
+from dpsynth.publish.ledger_proof import Story
+from dpsynth.publish.outside import Outside, check_outside
 from dpsynth.publish.reliance import trust_of
 from dpsynth.publish.standards import check_standards
 from dpsynth.publish.statement import guarantee_json
 from dpsynth.publish.tables import check_tables
 
-__all__ = ["VerifyReport", "load_public_keys", "verify_bundle"]
+__all__ = ["Outside", "VerifyReport", "load_public_keys", "verify_bundle"]
 
 _SMALL = 2**20
 _AMOUNT = re.compile(r"[0-9]{1,6}(\.[0-9]{1,9})?")
@@ -40,10 +49,11 @@ _STATEMENT = "privacy-statement.json"
 
 @dataclass(frozen=True)
 class VerifyReport:
-    """What was verified, one plain line for each fact."""
+    """What was verified, one plain line for each fact; ``notes``: what could not be looked at."""
 
     release_id: str
     lines: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 def _refuse(what: str) -> NoReturn:
@@ -61,7 +71,7 @@ def _read_signed_files(directory: Path, statement: dict[str, Any]) -> dict[str, 
     if signed.get(MANIFEST) != sha256_hex(listed_bytes):
         _refuse(f"{MANIFEST} is not the one that was signed")
     listed = _listed(parse_canonical(listed_bytes, MANIFEST))
-    for name in sorted(set(listing) ^ (set(listed) | {MANIFEST, ATTESTATION})):
+    for name in sorted((set(listing) - {PROOF}) ^ (set(listed) | {MANIFEST, ATTESTATION})):
         _refuse(f"{name} is {'missing' if name in listed else 'not in ' + MANIFEST}")
     files = {}
     for name, entry in listed.items():
@@ -88,7 +98,7 @@ def _listed(manifest: dict[str, Any]) -> dict[str, Any]:
 
 def _load_policy(files: Mapping[str, bytes]) -> Policy:
     try:
-        policy = load_policy_text(files[_POLICY], _POLICY)
+        policy = signed_policy(files[_POLICY])
     except KeyError:
         _refuse(f"{_POLICY} is missing")
     except DpsynthError:
@@ -222,13 +232,25 @@ def _check_time(policy: Policy, predicate: dict[str, Any], now: datetime) -> Non
         _refuse(f"{ATTESTATION}: issued on {predicate['issued']}, which is in the future of this clock")
 
 
-def verify_bundle(directory: Path, trust: TrustRoot, now: datetime) -> VerifyReport:
+def verify_bundle(
+    directory: Path,
+    trust: TrustRoot,
+    now: datetime,
+    outside: Outside | None = None,
+    *,
+    proven: bool = True,
+) -> VerifyReport:
     """Verify a bundle offline against trusted public keys at a moment ``now`` (with time zone).
 
     Checks the tree, every byte, the signatures, that enough distinct people in the roles of the policy
     signed and none of them asked for the release, that the signed words are those of the files, that
     epsilon is what rho gives and within the policy, that every cell is in the public domain, that CSV
-    equals Parquet, and the dates. Raises IntegrityError naming the file and the reason.
+    equals Parquet, the dates, and that the ledger tells the same up to a signed checkpoint.
+    Raises IntegrityError naming the file and the reason.
+
+    Args:
+        outside: a list of revocations and a checkpoint, where the verifier has them.
+        proven: False before the ledger knows that the release is published: the proof is not asked for.
     """
     utc_text(now)
     list_tree(directory)
@@ -239,11 +261,18 @@ def verify_bundle(directory: Path, trust: TrustRoot, now: datetime) -> VerifyRep
     predicate = _check_statement(files, statement, policy.audits.plan_sha256)
     _check_approvals(policy, approvers, predicate["approval"]["requester"])
     run = parse_canonical(files["run.json"], "run.json")
-    _check_guarantee(policy, parse_canonical(files[_STATEMENT], _STATEMENT), run)
+    stated = parse_canonical(files[_STATEMENT], _STATEMENT)
+    _check_guarantee(policy, stated, run)
     check_tables(files, policy.domain(), policy.synthesis.output_rows_value)
     _check_time(policy, predicate, now)
     check_standards(policy, files)
-    return VerifyReport(predicate["release_id"], _lines(files, approvers, predicate))
+    lines = _lines(files, approvers, predicate)
+    if not proven:
+        return VerifyReport(predicate["release_id"], lines)
+    people, manifest = frozenset(key.person for key in approvers), sha256_hex(manifest_bytes(files))
+    story = Story(predicate, people, manifest, _omega(stated["guarantee"]))
+    facts, notes = check_outside(directory, trust, story, outside or Outside(), now)
+    return VerifyReport(predicate["release_id"], lines + facts, notes)
 
 
 def _lines(
@@ -255,7 +284,7 @@ def _lines(
     relies = guarantee["variant"].partition("relies on ")[2]
     mind = (f"mind: this guarantee relies on {relies}",) if relies else ()
     return (
-        f"files: {len(files) + 2}, each as signed, none added",
+        f"files: {len(files) + len(UNLISTED)}, each as signed, none added",
         f"signatures: {people}, and the service; not by the requester",
         f"policy: {policy['id']} version {policy['version']}, sha256 {policy['sha256'][:16]}",
         f"guarantee: {promise}, recomputed and within the policy",

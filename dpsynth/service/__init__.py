@@ -3,6 +3,7 @@
 from dpsynth.service.exports import Exports, GdprExport
 from dpsynth.service.pictures import review_pictures
 from dpsynth.service.platform import Platform
+from dpsynth.service.releases import Releases
 from dpsynth.service.samples import SampleForm, SampleView
 from dpsynth.service.views import (
     STAGES,
@@ -32,6 +33,7 @@ __all__ = [
     "PictureView",
     "Platform",
     "Quote",
+    "Releases",
     "RequestForm",
     "RequestView",
     "SampleForm",

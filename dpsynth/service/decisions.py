@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
 
-from dpsynth.core.canonical import digest
+from dpsynth.core.canonical import digest, sha256_hex
 from dpsynth.core.errors import AuditBlocked, BadInput, Conflict, IntegrityError, PolicyRefusal
 from dpsynth.ledger.chain import append, entries_about
 from dpsynth.ledger.store import Store
@@ -17,10 +17,11 @@ from dpsynth.service.clock import iso_now
 from dpsynth.service.gate import decide
 from dpsynth.service.people import require_role
 from dpsynth.service.plans import within_release_cap
+from dpsynth.service.proving import proof_of
 from dpsynth.service.records import dossier_body, reason_sha256
 from dpsynth.service.registry import dataset_row, parsed_policy
 from dpsynth.service.requests import request_row, show
-from dpsynth.service.signing import bundle, sign, words_to_sign
+from dpsynth.service.signing import bundle, bundle_path, rehearse, sign, words_to_sign
 from dpsynth.service.tables import decisions, requests
 from dpsynth.service.views import Dossier, Person, RequestView
 
@@ -28,6 +29,7 @@ __all__ = ["approve", "audit_report", "dossier", "publish", "reject", "signed_do
 
 _REASON_CHARS = 10
 _LONGEST = 4000
+_PUBLISHED = "Published. Anyone can verify it."
 
 
 def dossier(store: Store, actor: str, request_id: str) -> Dossier:
@@ -219,29 +221,45 @@ def reject(store: Store, actor: str, request_id: str, dossier_sha256: str, reaso
 
 
 def publish(store: Store, home: Path, actor: str, request_id: str) -> Path:
-    """Build the bundle from the very files that were signed. Whole or absent; verified before it appears."""
+    """Build the bundle from the very files that were signed. Whole or absent; verified before it appears.
+
+    The ledger says so first: the bundle holds its word for it. A publish that died between the two is done
+    again, and ends what it began.
+    """
     with store.write() as connection:
         row = request_row(connection, actor, request_id)
         policy = parsed_policy(row.policy_text, row.dataset_id)
         require_role(connection, actor, *policy.approval.roles)
-        if row.state == "published":
-            return Path(row.bundle)
-        if row.state in {"blocked", "awaiting_decision"}:
-            _refuse_requester(row, actor)
-            _gate(connection, row, policy)
-        if row.state != "approved":
-            raise PolicyRefusal(
-                f"The request is {row.state} and cannot be published",
-                allowed="requests that all approvers have signed",
-                remedy="collect the missing signatures",
-            )
+        words = None if row.state == "published" else _announce(connection, home, actor, row, policy)
+    target = bundle_path(home, row)
+    if words is None and target.exists():
+        return target
+    with store.read() as connection:
+        words = words or words_to_sign(home, row, signed_dossier(connection, row))
+        proof = proof_of(connection, home, request_id)
+        return bundle(home, row, words, _signatures(connection, request_id), proof)
+
+
+def _announce(
+    connection: Connection, home: Path, actor: str, row: Row[tuple[object, ...]], policy: Policy
+) -> bytes:
+    """Write down that the release is published, after a rehearsal; the words that were signed."""
+    if row.state in {"blocked", "awaiting_decision"}:
+        _refuse_requester(row, actor)
         _gate(connection, row, policy)
-        words = words_to_sign(home, row, signed_dossier(connection, row))
-        target = bundle(home, row, words, _signatures(connection, request_id))
-        values = {"state": "published", "bundle": str(target), "message": "Published. Anyone can verify it."}
-        connection.execute(update(requests).where(requests.c.id == request_id).values(**values))
-        append(connection, "publish", request=request_id, actor=actor)
-    return target
+    if row.state != "approved":
+        raise PolicyRefusal(
+            f"The request is {row.state} and cannot be published",
+            allowed="requests that all approvers have signed",
+            remedy="collect the missing signatures",
+        )
+    _gate(connection, row, policy)
+    words = words_to_sign(home, row, signed_dossier(connection, row))
+    manifest = rehearse(home, row, words, _signatures(connection, row.id))
+    values = {"state": "published", "bundle": str(bundle_path(home, row)), "message": _PUBLISHED}
+    connection.execute(update(requests).where(requests.c.id == row.id).values(**values))
+    append(connection, "publish", request=row.id, actor=actor, manifest_sha256=sha256_hex(manifest))
+    return words
 
 
 def _signatures(connection: Connection, request_id: str) -> list[dict[str, str]]:

@@ -30,7 +30,7 @@ def earlier_releases(
     asked = (
         select(requests)
         .where(requests.c.dataset_id == row.dataset_id, requests.c.part == row.part)
-        .where(requests.c.state == "published", requests.c.id != row.id)
+        .where(requests.c.state.in_(("published", "revoked")), requests.c.id != row.id)
         .order_by(requests.c.number)
     )
     with store.read() as connection:

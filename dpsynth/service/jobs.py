@@ -7,14 +7,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import ColumnElement, Connection, Row, select, update
 from sqlalchemy.exc import OperationalError
 
 from dpsynth.core.errors import Conflict
 from dpsynth.ledger.charges import charge, expired, extend_lease, forfeit, release
 from dpsynth.ledger.store import Store
 from dpsynth.service.clock import unix_now
-from dpsynth.service.tables import requests
+from dpsynth.service.tables import pauses, requests
 
 __all__ = [
     "LOST",
@@ -36,10 +36,10 @@ _ATTEMPTS = 3
 
 
 def claim(store: Store, worker: str, lease_seconds: int) -> str | None:
-    """Take the oldest queued request; its id, or None."""
+    """Take the oldest queued request of a dataset that is not paused; its id, or None."""
     with store.write() as connection:
-        query = select(requests.c.id).where(requests.c.state == "queued").order_by(requests.c.number).limit(1)
-        row = connection.execute(query).first()
+        query = select(requests.c.id).where(requests.c.state == "queued", _open())
+        row = connection.execute(query.order_by(requests.c.number).limit(1)).first()
         if row is None:
             return None
         values = {
@@ -51,6 +51,10 @@ def claim(store: Store, worker: str, lease_seconds: int) -> str | None:
         }
         connection.execute(update(requests).where(requests.c.id == row.id).values(**values))
         return str(row.id)
+
+
+def _open() -> ColumnElement[bool]:
+    return requests.c.dataset_id.not_in(select(pauses.c.dataset_id))
 
 
 class Superseded(Exception):

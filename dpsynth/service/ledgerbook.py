@@ -22,7 +22,9 @@ def entries(store: Store, actor: str, after: int) -> list[EntryView]:
     """Entries after number ``after``, oldest first. Raises PolicyRefusal for other roles."""
     with store.read() as connection:
         people.require_role(connection, actor, *_READERS)
-        return [EntryView(e.seq, e.time, e.kind, e.body, e.hash) for e in read_chain(connection, after)]
+        return [
+            EntryView(e.seq, e.time, e.kind, e.body, e.hash, e.salt) for e in read_chain(connection, after)
+        ]
 
 
 def verify(store: Store, watch: Watch, known: bytes | None) -> int:

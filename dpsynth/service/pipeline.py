@@ -49,6 +49,7 @@ from dpsynth.service.earlier import earlier_releases
 from dpsynth.service.entrusting import asked_before, engine_for
 from dpsynth.service.jobs import require_owner
 from dpsynth.service.models import keep_model
+from dpsynth.service.pausing import require_open
 from dpsynth.service.plans import audit_plan, run_plan
 from dpsynth.service.registry import dataset_row, parsed_policy
 from dpsynth.vault.curator import TableCurator
@@ -143,6 +144,7 @@ class Run:
         self._witness()
         with self._store.write() as connection:
             require_owner(connection, self._row)
+            require_open(connection, self._row.dataset_id)
             registered = dataset_row(connection, self._row.dataset_id)
             if registered.policy_sha256 != self._row.policy_sha256:
                 raise IntegrityError("The policy changed since the request", remedy="submit it again")

@@ -30,6 +30,7 @@ from dpsynth.service import (
     samples,
 )
 from dpsynth.service.exports import Exports
+from dpsynth.service.releases import Releases
 from dpsynth.service.samples import SampleForm, SampleView
 from dpsynth.service.views import (
     BudgetPlan,
@@ -128,6 +129,11 @@ class Platform:
             yield
         finally:
             self._watch.mark()  # also after a refusal: that leaves an entry too
+
+    @property
+    def releases(self) -> Releases:
+        """What becomes of published releases."""
+        return Releases(self._store, self._home, self._witnessed)
 
     @property
     def keys_dir(self) -> Path:

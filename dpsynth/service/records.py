@@ -13,6 +13,7 @@ from dpsynth.core.errors import IntegrityError
 from dpsynth.ledger.chain import Entry, read_chain
 from dpsynth.ledger.schema import charges
 from dpsynth.policy.loader import policy_sha256
+from dpsynth.service.afterwards import stored_afterwards, told_afterwards
 from dpsynth.service.budgets import part_for, touched_scopes
 from dpsynth.service.registry import parsed_policy
 from dpsynth.service.tables import datasets, decisions, people, policy_changes, requests
@@ -36,6 +37,8 @@ _KINDS = (
     ("decision", "Decisions"),
     ("dossier", "Dossiers"),
     ("publish", "Published releases"),
+    ("revoke", "Revoked releases"),
+    ("pause", "Paused datasets"),
 )
 
 _ALLOWED = {
@@ -48,6 +51,7 @@ _ALLOWED = {
     "reject": {"rejected"},
     "approved": {"approved"},
     "publish": {"published"},
+    "revoke": {"revoked"},
 }
 """States that a request may be in after the newest of these entries; after a dossier its gate decides."""
 
@@ -85,7 +89,8 @@ def reconcile(connection: Connection, fail: Fail) -> None:
 
     Raises IntegrityError for a dossier that is not whole.
     """
-    told, stored = _told(connection), _stored(connection)
+    told = _told(connection) | told_afterwards(connection)
+    stored = _stored(connection)
     for kind, words in _KINDS:
         if told[kind] != stored[kind]:
             fail(f"{words} differ from the chain")
@@ -180,7 +185,8 @@ def _stored(connection: Connection) -> Facts:
             for d in connection.execute(select(decisions))
         },
         "dossier": {(name, digest(body)) for name, body in read.items()},
-        "publish": {(r.id,) for r in asked if r.state == "published"},
+        "publish": {(r.id,) for r in asked if r.state in ("published", "revoked")},
+        **stored_afterwards(connection, lambda request, reason: _reason(reason, read.get(request))),
     }
 
 

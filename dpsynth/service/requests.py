@@ -18,6 +18,7 @@ from dpsynth.ledger.store import Store
 from dpsynth.service.budgets import touched_scopes
 from dpsynth.service.clock import iso_in, iso_now, unix_now
 from dpsynth.service.entrusting import engine_for
+from dpsynth.service.pausing import require_open
 from dpsynth.service.people import person, require_role
 from dpsynth.service.quotes import Price, price, purpose_counter, refuse_looser, touched_balances
 from dpsynth.service.records import asked_sha256
@@ -62,6 +63,7 @@ def _hold(connection: Connection, home: Path, actor: str, form: RequestForm, req
     if known is not None:
         _answer_again(connection, known, form, actor)
         return
+    require_open(connection, form.dataset_id)
     found = dataset(connection, form.dataset_id)
     policy = found.policy
     asked = price(form, policy)

@@ -6,7 +6,7 @@ from sqlalchemy import BigInteger, Column, Index, Integer, String, Table, Text, 
 
 from dpsynth.ledger.schema import metadata
 
-__all__ = ["datasets", "decisions", "people", "policy_changes", "requests"]
+__all__ = ["datasets", "decisions", "pauses", "people", "policy_changes", "requests", "revocations"]
 
 people = Table(
     "person",
@@ -87,3 +87,25 @@ decisions = Table(
     Column("signature", Text, nullable=False),
     UniqueConstraint("request_id", "person"),
 )
+
+revocations = Table(
+    "revocation",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("request_id", String, nullable=False, unique=True),
+    Column("person", String, nullable=False),
+    Column("role", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("time", String, nullable=False),
+)
+
+pauses = Table(
+    "pause",
+    metadata,
+    Column("dataset_id", String, primary_key=True),
+    Column("person", String, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("time", String, nullable=False),
+)
+"""Datasets that are paused now; who paused and resumed them when is in the chain."""

@@ -18,6 +18,7 @@ __all__ = [
     "EventLine",
     "Explanation",
     "Person",
+    "PauseView",
     "PictureView",
     "PlanLine",
     "PolicyChange",
@@ -256,10 +257,21 @@ class CheckpointView:
 
 @dataclass(frozen=True)
 class EntryView:
-    """One entry of the ledger's hash chain."""
+    """One entry of the ledger's hash chain; ``salt`` is empty in entries of older programs."""
 
     seq: int
     time: str
     kind: str
     body: dict[str, Any]
     hash: str
+    salt: str = ""
+
+
+@dataclass(frozen=True)
+class PauseView:
+    """A dataset that is paused; ``reason`` is empty for those who do not decide."""
+
+    dataset_id: str
+    person: str
+    time: str
+    reason: str

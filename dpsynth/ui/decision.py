@@ -7,6 +7,7 @@ import streamlit as st
 from dpsynth.core.errors import Conflict, DpsynthError
 from dpsynth.service import Dossier, RequestView
 from dpsynth.ui.places import flash
+from dpsynth.ui.revoking import revoke_form
 from dpsynth.ui.session import Session
 from dpsynth.ui.show import decisions_table, refusals_shown, show_refusal
 from dpsynth.ui.words import RECALL, STATES, verify_command
@@ -20,6 +21,7 @@ _CLOSED = {
     "rejected": "This request was rejected.",
     "failed": "This run failed.",
     "cancelled": "This request was cancelled.",
+    "revoked": "This release was revoked.",
 }
 
 
@@ -35,6 +37,7 @@ def decide(session: Session, view: RequestView, found: Dossier) -> None:
     st.info(RECALL, icon=":material/info:")
     if view.state == "published":
         _published(session, view.bundle)
+        revoke_form(session, view)
     elif view.state == "approved":
         _publish(session, view)
     elif view.state not in ("awaiting_decision", "blocked"):

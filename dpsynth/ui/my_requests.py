@@ -74,6 +74,7 @@ def _next_step(view: RequestView) -> str:
         "blocked": "ask the compliance officer what was found; a new run is a new charge",
         "approved": "an approver publishes it",
         "published": "verify the bundle before you use it",
+        "revoked": "stop using it and delete your copies; ask for another release if you need one",
         "rejected": "read the reason below; a new run is a new charge",
         "failed": "ask the compliance officer what happened",
         "cancelled": "nothing; the held budget is free again",

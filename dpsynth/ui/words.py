@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 
+from dpsynth.service import Releases
+
 __all__ = [
     "RECALL",
     "RESULTS",
@@ -28,9 +30,7 @@ __all__ = [
     "verify_command",
 ]
 
-RECALL = (
-    "Copies of a published release cannot be recalled, and privacy budget that was spent does not come back."
-)
+RECALL = Releases.SENTENCE
 
 SPENT_NOTE = (
     "a running sum; if later requests were chosen after seeing earlier answers, the bound that holds is the "
@@ -55,6 +55,7 @@ STATES: dict[str, Word] = {
     "blocked": Word("Blocked by a check", ":material/block:", "red"),
     "approved": Word("Approved, not yet published", ":material/task_alt:", "green"),
     "published": Word("Published", ":material/verified:", "green"),
+    "revoked": Word("Revoked", ":material/cancel:", "red"),
     "rejected": Word("Rejected", ":material/thumb_down:", "red"),
     "failed": Word("Failed", ":material/error:", "red"),
     "cancelled": Word("Cancelled", ":material/cancel:", "gray"),

@@ -20,6 +20,7 @@ GREEN = "Green rooms cannot reach the vault, even through a friend, except by as
 SHELLS = "The shells ask the service and decide nothing"
 OPENDP = "OpenDP is called from mechanisms only"
 ACCOUNTANT = "dp-accounting is called from accounting only"
+OFFLINE = "Verifying needs no ledger, no pages and no synthesizer, even through a friend"
 
 
 @pytest.fixture
@@ -56,7 +57,7 @@ def breach(tree: Path, files: dict[str, str]) -> None:
 def test_the_package_keeps_every_contract(copy: Path) -> None:
     status, report = lint(copy)
     assert status == 0, report
-    for name in (FLOORS, CYCLES, DOOR, AMBER, GREEN, SHELLS, OPENDP, ACCOUNTANT):
+    for name in (FLOORS, CYCLES, DOOR, AMBER, GREEN, SHELLS, OPENDP, ACCOUNTANT, OFFLINE):
         assert f"{name} KEPT" in report
 
 
@@ -113,6 +114,11 @@ def test_the_package_keeps_every_contract(copy: Path) -> None:
             FLOORS, {"ledger/breach.py": "import dpsynth.publish.dsse"}, id="the ledger signs by itself"
         ),
         pytest.param(SHELLS, {"cli/breach.py": "import dpsynth.audit"}, id="the command line runs an audit"),
+        pytest.param(
+            OFFLINE,
+            {"publish/verify.py": "import dpsynth.publish.breach", "publish/breach.py": "import sqlalchemy"},
+            id="verifying needs a database",
+        ),
         pytest.param(OPENDP, {"vault/breach.py": "import opendp.prelude"}, id="the vault draws noise itself"),
         pytest.param(
             ACCOUNTANT, {"ledger/breach.py": "import dp_accounting"}, id="the ledger counts by itself"

@@ -181,7 +181,7 @@ def test_an_auditor_recomputes_the_exported_chain_with_other_tools(
     *entries, last = [json.loads(line) for line in book.read_text(encoding="utf-8").splitlines()]
     link = "0" * 64
     for number, entry in enumerate(entries, start=1):
-        full = {**entry["body"], "kind": entry["kind"], "seq": entry["seq"], "time": entry["time"]}
+        full = {**entry["body"], **{name: entry[name] for name in ("kind", "seq", "time", "salt")}}
         link = hashlib.sha256(link.encode() + rfc8785.dumps(full)).hexdigest()
         assert (entry["seq"], entry["hash"]) == (number, link)
     signed = json.loads(base64.b64decode(last["payload"]))

@@ -23,11 +23,11 @@ from dpsynth.publish.statement import guarantee_json
 from dpsynth.publish.verify import verify_bundle
 
 NOW = datetime(2026, 4, 1, tzinfo=UTC)
-ATTESTATION = "attestation.dsse.json"
+ATTESTATION, PROOF = "attestation.dsse.json", "ledger-proof.json"
 NAMES = (
     "README.md", "TERMS.md", "VERIFY.md", "audits/audit.json", "croissant.json", "data.csv", "data.parquet",
     "datapackage.json", "datasheet.md", "policy.yaml", "privacy-statement.json", "privacy-statement.md",
-    "registry-entry.yaml", "run.json", "sbom.cdx.json", "manifest.json", ATTESTATION,
+    "registry-entry.yaml", "run.json", "sbom.cdx.json", "manifest.json", ATTESTATION, PROOF,
 )  # fmt: skip
 
 
@@ -132,7 +132,7 @@ def test_a_candidate_that_nobody_signed_is_refused(candidate: Path, office: Any)
     assert f"{ATTESTATION} is missing" in refused(candidate, office.trust)
 
 
-@pytest.mark.parametrize("name", [ATTESTATION, "manifest.json"])
+@pytest.mark.parametrize("name", [ATTESTATION, PROOF, "manifest.json"])
 def test_a_huge_file_is_refused_unread(name: str, bundle: Path, office: Any) -> None:
     with (bundle / name).open("r+b") as stream:
         stream.truncate(2**40)
@@ -155,9 +155,10 @@ def sealed(bundle: Path, statement: dict[str, Any], office: Any, *people: str) -
 
 def resealed(bundle: Path, office: Any, people: tuple[str, ...] = ("carol", "dana", "publisher")) -> None:
     """What a publisher who colludes with every approver could do: describe changed files and sign again."""
-    files = {name: (bundle / name).read_bytes() for name in NAMES[:-2]}
+    files = {name: (bundle / name).read_bytes() for name in NAMES[:-3]}
     (bundle / "manifest.json").write_bytes(manifest_bytes(files))
     sealed(bundle, statement_of(files, "sam", "d" * 64), office, *people)
+    (bundle / PROOF).write_bytes(office.proof(bundle))
 
 
 PEOPLE_CASES = {
@@ -191,7 +192,7 @@ def test_no_bundle_appears_without_the_right_signatures(
 ) -> None:
     signatures = office.sign(statement, *people)
     with pytest.raises(IntegrityError):
-        build_bundle(candidate, tmp_path / "out", statement, signatures, trust=office.trust, now=NOW)
+        build_bundle(candidate, tmp_path / "out", statement, signatures, b"", trust=office.trust, now=NOW)
     assert not list(tmp_path.iterdir())
 
 
@@ -401,7 +402,7 @@ def test_a_signed_manifest_of_another_shape_is_refused(
 def test_a_bundle_is_never_overwritten(bundle: Path, candidate: Path, statement: bytes, office: Any) -> None:
     signatures = office.sign(statement, "carol", "dana", "publisher")
     with pytest.raises(Conflict):
-        build_bundle(candidate, bundle, statement, signatures, trust=office.trust, now=NOW)
+        build_bundle(candidate, bundle, statement, signatures, b"", trust=office.trust, now=NOW)
 
 
 def test_a_candidate_changed_after_the_decision_is_not_published(
@@ -411,7 +412,7 @@ def test_a_candidate_changed_after_the_decision_is_not_published(
     change(changed, "README.md", "Purpose", "purpose")
     signatures = office.sign(statement, "carol", "dana", "publisher")
     with pytest.raises(IntegrityError, match=r"README\.md"):
-        build_bundle(changed, tmp_path / "out", statement, signatures, trust=office.trust, now=NOW)
+        build_bundle(changed, tmp_path / "out", statement, signatures, b"", trust=office.trust, now=NOW)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["c"]
 
 

@@ -118,8 +118,9 @@ def test_a_lie_about_the_order_is_refused_even_when_everyone_signs_it(
     (tmp_path / "c" / "manifest.json").write_bytes(manifest_bytes(files))
     words = statement_bytes(tmp_path / "c", requester="sam", dossier_sha256="d" * 64)
     signed = office.sign(words, "carol", "dana", "publisher")
+    proof = office.proof(tmp_path / "c", events=EVENTS)
     with pytest.raises(
         IntegrityError, match=r"omega|not the one that its rho|does not cover|hides the order"
     ):
-        build_bundle(tmp_path / "c", tmp_path / "b", words, signed, trust=office.trust, now=NOW)
+        build_bundle(tmp_path / "c", tmp_path / "b", words, signed, proof, trust=office.trust, now=NOW)
     assert not (tmp_path / "b").exists()

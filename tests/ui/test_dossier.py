@@ -133,6 +133,27 @@ def test_two_people_sign_and_the_published_bundle_verifies(desk: Any, open_as: A
     assert any(f"dpsynth verify {desk.view.bundle}" in block.value for block in mine.code)
 
 
+def test_a_published_release_is_revoked_by_those_who_may_with_a_reason(desk: Any, open_as: Any) -> None:
+    for person in ("carol", "dana"):
+        at = press(ready(open_as, person, desk.view.id), "Approve and sign")
+    at = press(at, "Publish")
+    assert not open_as("sam", "my-requests").button
+    at.text_area(key=f"why-{desk.view.id}").input("short").run()
+    at = press(at, "Revoke")
+    assert said(at, "This needs a written reason")
+    assert desk.view.state == "published"
+    at.selectbox(key=f"kind-{desk.view.id}").select("fault")
+    at.text_area(key=f"why-{desk.view.id}").input("A column was released that should not be.").run()
+    assert said(at, "revocation adds a signed list entry")
+    at = press(at, "Revoke")
+    assert desk.view.state == "revoked"
+    assert said(at, "This release was revoked")
+    assert not [button for button in at.button if button.label == "Revoke"]
+    mine = open_as("sam", "my-requests")
+    assert said(mine, "stop using it and delete your copies")
+    assert "should not be" not in " ".join(element.value for element in mine.markdown)
+
+
 def test_a_double_click_is_one_decision(desk: Any, open_as: Any) -> None:
     first, second = ready(open_as, "carol", desk.view.id), ready(open_as, "carol", desk.view.id)
     press(first, "Approve and sign")
