@@ -16,6 +16,7 @@ from dpsynth.cli import (
     demo,
     engines,
     ledger,
+    notices,
     people,
     policies,
     requests,
@@ -43,6 +44,7 @@ app.add_typer(datasets.app, name="dataset")
 app.add_typer(requests.app, name="request")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(people.app, name="people")
+app.add_typer(notices.app, name="notices")
 app.add_typer(budgets.app, name="budget")
 app.add_typer(database_commands.app, name="db")
 app.add_typer(engines.app, name="engine")

@@ -1,0 +1,24 @@
+"""Setting up a database: its schema, and on a server the rights of those who use it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dpsynth.core.errors import BadInput
+from dpsynth.ledger.migrate import CURRENT
+from dpsynth.ledger.store import Store
+from dpsynth.service.platform import DATABASE
+
+__all__ = ["migrate_database"]
+
+
+def migrate_database(state_dir: Path, database: str = "") -> str:
+    """Bring an older database up to this program's schema; the revision it has then."""
+    if not database and not (state_dir / DATABASE).is_file():
+        raise BadInput(
+            "There is no database in this state directory",
+            allowed="a state directory that was used before",
+            remedy="check --state; a new state needs no migration",
+        )
+    Store.migrated(database or state_dir / DATABASE)
+    return CURRENT
