@@ -43,7 +43,7 @@ logging.getLogger(_OWN).addHandler(logging.NullHandler())
 logging.getLogger(_OWN).setLevel(logging.INFO)
 
 
-def tell(event: str, level: int = logging.INFO, **fields: object) -> None:
+def tell(event: str, level: int = logging.INFO, /, **fields: object) -> None:
     """Write one line, if somebody asked for lines.
 
     Args:

@@ -40,7 +40,7 @@ _SETTERS = ("compliance_officer", "data_owner", "admin")
 _ADDRESS = re.compile(r"[A-Za-z0-9._+-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
 _SERVER = re.compile(r"[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?")
 _TAKEN_SECONDS = 60
-_FIRST_DELAY, _LONGEST_DELAY = 30, 3600
+_FIRST_DELAY, _LONGEST_DELAY = 60, 3600
 _AT_ONCE = 20
 _REMIND_SECONDS = 60
 

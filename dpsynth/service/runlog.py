@@ -13,7 +13,7 @@ __all__ = ["RunLog"]
 
 
 class RunLog:
-    """A context in which a run takes place; its end is written down as done, failed, stopped or superseded."""
+    """A context in which a run takes place; it ends as done, failed, stopped or superseded."""
 
     def __init__(self, request_id: str) -> None:
         self._request = request_id

@@ -96,7 +96,7 @@ def send_email(where: Settings, notice: Notice) -> None:
             smtp.connect(host, int(port))
             smtp.ehlo()
             if smtp.has_extn("starttls"):
-                smtp._host = host  # the name that the certificate must bear
+                smtp._host = host  # type: ignore[attr-defined]  # whose name the certificate must bear
                 smtp.starttls(context=ssl.create_default_context())
                 smtp.ehlo()
             smtp.send_message(_message(where, notice))
