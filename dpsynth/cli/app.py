@@ -14,6 +14,7 @@ from dpsynth.cli import (
     datasets,
     decisions,
     demo,
+    doctor,
     engines,
     ledger,
     notices,
@@ -21,6 +22,7 @@ from dpsynth.cli import (
     policies,
     requests,
     sample,
+    serve,
     tune,
     verify,
     worker,
@@ -50,7 +52,9 @@ app.add_typer(database_commands.app, name="db")
 app.add_typer(engines.app, name="engine")
 app.add_typer(audit_pipeline.app, name="audit")
 app.command("demo")(demo.demo)
+app.command("doctor")(doctor.doctor)
 app.command("run")(worker.run)
+app.command("serve")(serve.serve)
 app.command("approve")(decisions.approve)
 app.command("reject")(decisions.reject)
 app.command("publish")(decisions.publish)
