@@ -8,6 +8,7 @@ import socket
 import sys
 import tomllib
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Annotated
 
@@ -60,6 +61,8 @@ def serve(
             "A server prints no JSON document", allowed="--log-format json", remedy="leave --json out"
         )
     _check(address, port)
+    if find_spec("streamlit") is None:
+        raise BadInput("The pages are not installed", remedy='pip install "dpsynth-platform[ui]"')
     here = session(context)
     _open_once(here)
     from dpsynth.service.logs import log_lines_to_stderr, tell

@@ -1,4 +1,4 @@
-"""Who may do what on a PostgreSQL server: the owner of the tables migrates, the service only works with them."""
+"""Rights on a PostgreSQL server: the owner of the tables migrates, the service only works with them."""
 
 from __future__ import annotations
 

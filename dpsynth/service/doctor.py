@@ -62,9 +62,7 @@ def examine(state: Path, database: str = "", checkpoints: str = "") -> tuple[Che
 def _state(state: Path) -> Iterator[Check]:
     missing = [name for name in DIRECTORIES if not (state / name).is_dir()]
     if not state.is_dir():
-        yield fault(
-            "state directory", "it is not there", "name it with --state, or begin with `dpsynth demo`"
-        )
+        yield fault("state directory", "it is not there", "name it with --state")
     elif missing:
         yield fault("state directory", f"parts are missing: {', '.join(missing)}", "put back a backup of it")
     else:
@@ -147,9 +145,7 @@ def _sign_in(where: Path, oidc: bool) -> Iterator[Check]:
     if path.exists() and stat.S_IMODE(path.stat().st_mode) & _OTHERS:
         yield fault("sign-in", "others may read .streamlit/secrets.toml", "chmod 600; change what is in it")
     if os.environ.get("DPSYNTH_DEMO") == "1":
-        yield warning(
-            "sign-in", "the demo sign-in is on: anyone here can act as anyone", "unset DPSYNTH_DEMO"
-        )
+        yield warning("sign-in", "the demo sign-in is on: all here can act as anyone", "unset DPSYNTH_DEMO")
     elif oidc:
         yield fine("sign-in", "an OIDC provider is named")
     else:
@@ -211,7 +207,7 @@ def _database(state: Path, database: str) -> tuple[Store | None, list[Check]]:
             raise _Empty
         require_current(found)
     except _Empty:
-        problem = fault("database", "it is empty", "make its tables with `dpsynth db init`")
+        problem = fault("database", "it is empty", "put a backup back; a new server needs `dpsynth db init`")
     except DpsynthError as error:
         problem = fault("database", error.what, error.remedy)
     except DatabaseError:
