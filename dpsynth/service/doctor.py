@@ -180,7 +180,7 @@ def _versions() -> Iterator[Check]:
 
 def _installed(name: str) -> str:
     try:
-        return version(name)
+        return version(name).partition("+")[0]  # a build's own label, as in 2.13.0+cpu, is no version
     except PackageNotFoundError:
         return ""
 
