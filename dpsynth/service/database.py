@@ -44,9 +44,11 @@ def init_database(database: str, service: str) -> str:
         )
     try:
         store = Store.migrated(database)
-        with store.write() as connection:
-            grant_service(connection, service)
-        store.close()
+        try:
+            with store.write() as connection:
+                grant_service(connection, service)
+        finally:
+            store.close()
     except DatabaseError as error:
         raise BadInput(
             "The database could not be set up with this account",
