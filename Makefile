@@ -10,7 +10,7 @@ RUNS ?= 300
 TIER ?= quick
 COLUMNS ?= 24
 PEOPLE ?= 20
-SECONDS ?= 300
+LOAD_SECONDS ?= 300
 VENV := .venv
 BIN := $(VENV)/bin
 
@@ -72,9 +72,9 @@ bench-gan: $(VENV)/.dev
 torture: $(VENV)/.dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.torture --kills $(KILLS)
 
-# PEOPLE simulated people for SECONDS while four workers run 200 small requests on PostgreSQL.
+# PEOPLE simulated people for LOAD_SECONDS while four workers run 200 small requests on PostgreSQL.
 load: $(VENV)/.dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.load --people $(PEOPLE) --seconds $(SECONDS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.load --people $(PEOPLE) --seconds $(LOAD_SECONDS)
 
 clean:
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis test-output
