@@ -31,7 +31,6 @@ from dpsynth.service import Platform, RequestForm
 from dpsynth.service.database import init_database
 
 ROLE = "dpsynth_service"
-ENDS = {"approved", "rejected", "failed", "published"}
 
 
 class Team:
@@ -99,13 +98,16 @@ def ask(team: Team, platform: Platform) -> None:
 
 
 def decide(team: Team, platform: Platform, who: str) -> None:
-    waiting = [one for one in platform.requests(who) if one.state == "awaiting_decision"]
+    """The oldest three that wait: all people of a role reach for the same, and one of them decides."""
+    waiting = [one for one in platform.requests(who) if one.state in {"awaiting_decision", "blocked"}]
     for one in waiting[-3:]:
         if who in {made.person for made in one.decisions}:
             continue
-        found = platform.dossier(who, one.id)
-        reason = "Made-up rows, read and discussed."
-        platform.approve(who, one.id, found.sha256, reason, tuple(found.body["must_tick"]))
+        found, reason = platform.dossier(who, one.id), "Made-up rows, read and discussed."
+        if one.state == "blocked":
+            platform.reject(who, one.id, found.sha256, reason)
+        else:
+            platform.approve(who, one.id, found.sha256, reason, tuple(found.body["must_tick"]))
         team.decide(who, one.id)
 
 
@@ -204,6 +206,8 @@ def main() -> None:
     print(text)
     if options.out:
         options.out.write_text(text + "\n")
+    if not found["decisions"]:
+        raise SystemExit("nobody decided anything: nothing was tried")
     wrong = ("decisions_lost", "decisions_doubled", "budgets_over_their_cap", "without_an_end")
     raise SystemExit(any(found[name] for name in wrong) or "pages failed" in found["seen"])
 
