@@ -6,6 +6,7 @@ dies before it was ever ready ends everything: what cannot start once will not s
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
@@ -31,8 +32,8 @@ FAILED_TO_START = 1
 class Tell(Protocol):
     """Writes one line about a process."""
 
-    def __call__(self, event: str, /, **fields: object) -> None:
-        """The event and its fields."""
+    def __call__(self, event: str, level: int = logging.INFO, /, **fields: object) -> None:
+        """The event, how grave it is, and its fields."""
 
 
 @dataclass
@@ -148,7 +149,7 @@ def _look_after(children: Sequence[Child], tell: Tell) -> int:
     for child in children:
         code = child.code()
         if code is not None:
-            tell("process died", process=child.name, code=code)
+            tell("process died", logging.WARNING, process=child.name, code=code)
             child.gone()
             if not child.was_ready:
                 return _as_exit(code)
@@ -162,7 +163,7 @@ def _look_after(children: Sequence[Child], tell: Tell) -> int:
             child.was_ready = True
             tell("process ready", process=child.name)
         elif not child.was_ready and now - child.since > _START_SECONDS:
-            tell("process not ready in time", process=child.name)
+            tell("process not ready in time", logging.ERROR, process=child.name)
             return FAILED_TO_START
     return 0
 

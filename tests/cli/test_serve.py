@@ -205,7 +205,7 @@ FOR_EVER = "import time; time.sleep(600)"
 
 
 def told(events: list[tuple[str, str]]) -> supervisor.Tell:
-    def tell(event: str, /, **fields: object) -> None:
+    def tell(event: str, level: int = 0, /, **fields: object) -> None:
         events.append((event, str(fields["process"])))
 
     return tell

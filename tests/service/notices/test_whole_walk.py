@@ -138,3 +138,48 @@ def test_a_target_that_is_down_stops_no_decision_and_the_notice_is_in_the_same_t
     approve(platform, "carol", request)
     approve(platform, "dana", request)
     assert platform.request("sam", request).state == "approved"
+
+
+def test_a_worker_that_died_after_commit_is_told_when_its_lease_is_over(told: Any) -> None:
+    from dpsynth.ledger.charges import commit
+    from dpsynth.service.clock import unix_now
+    from dpsynth.service.jobs import claim, recover
+
+    platform, arrived = told
+    request = ask(platform)
+    assert claim(platform._store, "doomed", 60) == request
+    with platform._store.write() as connection:
+        commit(connection, request, unix_now() + 60)
+    recover(platform._store)
+    assert arrived() == []
+    recover(platform._store, unix_now() + 3600)
+    assert arrived() == [("forfeited", request)]
+
+
+def test_a_policy_that_waits_for_a_second_person_is_told(told: Any, rand_csv: Path, tmp_path: Path) -> None:
+    platform, arrived = told
+    looser = tmp_path / "looser.yaml"
+    words = POLICY.read_text().replace('\nversion: "1"', '\nversion: "2"')
+    looser.write_text(words.replace("max_attempts_per_purpose: 3", "max_attempts_per_purpose: 5"))
+    change = platform.register_dataset("dana", looser, rand_csv, "Periwinkle: more tries for lessons").pending
+    assert change.startswith("p-")
+    assert arrived() == [("your_turn", change)]
+    platform.approve_change("carol", change)
+    assert arrived()[1:] == [("decided", change)]
+
+
+def test_a_worker_delivers_between_its_runs(told: Any, web: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    platform, _ = told
+    request = ask(platform)
+    real, calls = platform.run_once, []
+
+    def once(*arguments: Any) -> Any:
+        calls.append(arguments)
+        if web.got or len(calls) > 20:
+            raise KeyboardInterrupt  # the run is over and what it made due has arrived
+        return real(*arguments)
+
+    monkeypatch.setattr(platform, "run_once", once)
+    with pytest.raises(KeyboardInterrupt):
+        platform.run_forever("worker", 0.1)
+    assert [json.loads(body)["about"] for _, body in web.got] == [request]
