@@ -9,23 +9,20 @@ ROUNDS ?= 20
 RUNS ?= 300
 TIER ?= quick
 COLUMNS ?= 24
+PEOPLE ?= 20
+LOAD_SECONDS ?= 300
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo app test lint audit-mutants bench bench-audit bench-counting bench-dpsgd bench-gan bench-marginals torture clean
+.PHONY: demo app test lint audit-mutants bench bench-audit bench-counting bench-dpsgd bench-gan bench-marginals torture load clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo
 	$(BIN)/dpsynth demo
 
-# Worker and page end together: on Ctrl-C, on a closed terminal and when the page cannot start.
+# Worker and page end together: on Ctrl-C, on a closed terminal and when one of them cannot start.
 app: $(VENV)/.demo
-	@export DPSYNTH_DEMO=1; worker=; page=; \
-	trap 'kill $$worker $$page 2>/dev/null' EXIT; trap 'exit 130' INT TERM HUP; \
-	$(BIN)/dpsynth run & worker=$$!; \
-	$(BIN)/streamlit run app.py --server.address localhost --server.port $(PORT) \
-		--server.headless true --browser.gatherUsageStats false & page=$$!; \
-	wait $$page
+	@DPSYNTH_DEMO=1 exec $(BIN)/dpsynth serve --port $(PORT)
 
 # One thread a worker: the numeric libraries would otherwise start one a core in each of them.
 test: $(VENV)/.dev
@@ -74,6 +71,10 @@ bench-gan: $(VENV)/.dev
 # Workers killed at every numbered point of a run, then at KILLS random moments.
 torture: $(VENV)/.dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.torture --kills $(KILLS)
+
+# PEOPLE simulated people for LOAD_SECONDS while four workers run 200 small requests on PostgreSQL.
+load: $(VENV)/.dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.load --people $(PEOPLE) --seconds $(LOAD_SECONDS)
 
 clean:
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis test-output

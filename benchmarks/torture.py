@@ -109,10 +109,9 @@ class Outcome:
     seconds: float = 0.0
 
 
-def prepare(home: Path) -> None:
-    """A state with one small made-up table and the people it takes."""
+def prepare_files(home: Path) -> tuple[Path, Path]:
+    """Beside the state: a policy and a small made-up table."""
     from dpsynth.audit.plan import load_plan, plan_sha256
-    from dpsynth.service import Platform
 
     plans = Path(__file__).resolve().parents[1] / "audits" / "plans"
     policy, source = home.parent / "torture.yaml", home.parent / "torture.csv"
@@ -120,6 +119,14 @@ def prepare(home: Path) -> None:
     policy.write_text(POLICY % (columns, plan_sha256(load_plan(plans, "quick"))))
     rows = os_generator().integers(0, 2, (300, 3)).tolist()
     source.write_text("a,b,c\n" + "".join(f"{a},{b},{c}\n" for a, b, c in rows))
+    return policy, source
+
+
+def prepare(home: Path) -> None:
+    """A state with that table and the people it takes."""
+    from dpsynth.service import Platform
+
+    policy, source = prepare_files(home)
     platform = Platform.open(home)
     for person, role in (("sam", "data_scientist"), ("carol", "compliance_officer"), ("dana", "data_owner")):
         platform.add_person(person, person.title(), (role,))

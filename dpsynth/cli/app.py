@@ -14,14 +14,17 @@ from dpsynth.cli import (
     datasets,
     decisions,
     demo,
+    doctor,
     engines,
     export,
     ledger,
+    notices,
     people,
     policies,
     releases,
     requests,
     sample,
+    serve,
     tune,
     verify,
     worker,
@@ -45,13 +48,16 @@ app.add_typer(datasets.app, name="dataset")
 app.add_typer(requests.app, name="request")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(people.app, name="people")
+app.add_typer(notices.app, name="notices")
 app.add_typer(budgets.app, name="budget")
 app.add_typer(database_commands.app, name="db")
 app.add_typer(engines.app, name="engine")
 app.add_typer(audit_pipeline.app, name="audit")
 app.add_typer(export.app, name="export")
 app.command("demo")(demo.demo)
+app.command("doctor")(doctor.doctor)
 app.command("run")(worker.run)
+app.command("serve")(serve.serve)
 app.command("approve")(decisions.approve)
 app.command("reject")(decisions.reject)
 app.command("publish")(decisions.publish)

@@ -6,18 +6,22 @@ import os
 import signal
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from types import FrameType
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from dpsynth.cli.loglines import LogFormat, logged
 from dpsynth.cli.output import emit, plain
 from dpsynth.cli.progress import WorkerDisplay, progress_pipe
 from dpsynth.cli.requests import request_lines
 from dpsynth.cli.session import AsJson, session
 from dpsynth.core.errors import BadInput
+
+if TYPE_CHECKING:
+    from dpsynth.service import Platform
 
 __all__ = ["run"]
 
@@ -52,6 +56,10 @@ def run(
     progress_to: Annotated[
         int, typer.Option(hidden=True, help="File descriptor that gets one JSON line per round of a fit.")
     ] = -1,
+    ready_to: Annotated[
+        int, typer.Option(hidden=True, help="File descriptor that gets a byte once this worker can work.")
+    ] = -1,
+    log_format: LogFormat = None,
     as_json: AsJson = False,
 ) -> None:
     """Work on queued requests, oldest first. Exit 0 says that it worked, whatever the outcome.
@@ -65,8 +73,14 @@ def run(
             allowed="--json together with --once",
             remedy="add --once",
         )
-    platform = session(context).platform()
     name = worker or f"{socket.gethostname()}-{os.getpid()}"
+    if log_format is not None:
+        with logged(log_format):
+            platform = session(context).platform()
+            _say_ready(ready_to)
+            _work(platform, name, poll, once)
+        return
+    platform = session(context).platform()
     with _told_when_stopped(), WorkerDisplay() as display:
         enter = None if as_json else display.enter
         watch = progress_pipe(progress_to) if progress_to >= 0 else None if as_json else display.tell
@@ -74,7 +88,27 @@ def run(
             _whisper(f"worker {name} waits for requests; end it with Ctrl-C")
             platform.run_forever(name, poll, enter, watch)
         view = platform.run_once(name, enter, watch)
+        platform.notices.deliver()
     if view is None:
         emit(as_json, {"request": None}, ["Nothing is queued."])
     else:
         emit(as_json, {"request": asdict(view)}, request_lines(view))
+
+
+def _work(platform: Platform, name: str, poll: float, once: bool) -> None:
+    """Work with log lines as the only words."""
+    old = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        if not once:
+            platform.run_forever(name, poll)
+        platform.run_once(name)
+        platform.notices.deliver()
+    finally:
+        signal.signal(signal.SIGTERM, old)
+
+
+def _say_ready(handle: int) -> None:
+    if handle >= 0:
+        with suppress(OSError):
+            os.write(handle, b"1")
+            os.close(handle)

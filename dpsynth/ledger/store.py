@@ -73,6 +73,20 @@ class Store:
             engine.dispose()
         return cls.open(database)
 
+    @classmethod
+    def as_found(cls, database: Path | str) -> Store:
+        """The database as it lies, whatever its schema: nothing is made. For looking at it only.
+
+        Raises BadInput for a place that cannot hold a ledger.
+        """
+        return cls(_engine(database))
+
+    @property
+    def revision(self) -> str | None:
+        """Revision of the database's schema; None when it is empty."""
+        with self.read() as connection:
+            return migrate.found_revision(connection)
+
     @property
     def dialect(self) -> str:
         """``sqlite`` or ``postgresql``."""
@@ -92,8 +106,7 @@ class Store:
         return self._frozen
 
     def _prepare(self) -> None:
-        with self.read() as connection:
-            found = migrate.found_revision(connection)
+        found = self.revision
         if found is None:
             with _locked(self._engine) as connection:
                 if migrate.found_revision(connection) is None:  # another process may have been first

@@ -23,6 +23,7 @@ from dpsynth.policy.model import Cap, Policy
 from dpsynth.service.bindings import binding, refuse_second_budget, told_mac
 from dpsynth.service.budgets import requester_scope, shared_scopes
 from dpsynth.service.clock import iso_now
+from dpsynth.service.outbox import post
 from dpsynth.service.people import require_role
 from dpsynth.service.registry import dataset, dataset_info, parsed_policy
 from dpsynth.service.tables import datasets, policy_changes
@@ -188,6 +189,7 @@ def _propose(
             effects=[change.text for change in looser],
             **binding(given.policy, given.source_mac, given.source_key),
         )
+        post(connection, "your_turn", name)
     found = dataset_info(row)
     return DatasetInfo(found.dataset_id, found.policy, found.policy_sha256, found.registered, name)
 
@@ -269,6 +271,7 @@ def approve_change(store: Store, actor: str, change_id: str) -> DatasetInfo:
             update(policy_changes).where(policy_changes.c.id == change_id).values(state="in force")
         )
         append(connection, "policy approved", change=change_id, dataset=row.dataset_id, actor=actor)
+        post(connection, "decided", change_id)
         return put_in_force(connection, given, approvers=[row.proposer, actor])
 
 

@@ -15,6 +15,7 @@ from dpsynth.ledger.store import Store
 from dpsynth.policy.model import Policy
 from dpsynth.service.clock import iso_now
 from dpsynth.service.gate import decide
+from dpsynth.service.outbox import post
 from dpsynth.service.people import require_role
 from dpsynth.service.plans import within_release_cap
 from dpsynth.service.proving import proof_of
@@ -151,10 +152,12 @@ def approve(
         _check_words(outcome, reason, ticks, read.body["must_tick"])
         signature = sign(home, words_to_sign(home, row, read), actor)
         _record(connection, someone, role, row, "approve", reason, json.dumps(signature))
-        if _complete(connection, request_id, policy):
+        complete = _complete(connection, request_id, policy)
+        if complete:
             values = {"state": "approved", "message": "Approved. It can be published."}
             connection.execute(update(requests).where(requests.c.id == request_id).values(**values))
             append(connection, "approved", request=request_id)
+        post(connection, "decided" if complete else "your_turn", request_id)
     return show(store, actor, request_id)
 
 
@@ -217,6 +220,7 @@ def reject(store: Store, actor: str, request_id: str, dossier_sha256: str, reaso
             "message": "Rejected. The budget stays spent; the data were looked at.",
         }
         connection.execute(update(requests).where(requests.c.id == request_id).values(**values))
+        post(connection, "decided", request_id)
     return show(store, actor, request_id)
 
 

@@ -14,6 +14,7 @@ from dpsynth.core.errors import Conflict
 from dpsynth.ledger.charges import charge, expired, extend_lease, forfeit, release
 from dpsynth.ledger.store import Store
 from dpsynth.service.clock import unix_now
+from dpsynth.service.outbox import post
 from dpsynth.service.tables import pauses, requests
 
 __all__ = [
@@ -125,6 +126,7 @@ def recover(store: Store, now: int | None = None) -> None:
         for ended in expired(connection, now):
             if ended.state == "COMMITTED":
                 forfeit(connection, ended.key, "the worker died after commit")
+                post(connection, "forfeited", ended.key)
                 finish(connection, ended.key, "failed", LOST)
             else:
                 release(connection, ended.key, "the hold ended before a run began")

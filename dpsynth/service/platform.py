@@ -10,7 +10,6 @@ from typing import Any
 
 from dpsynth.core.curator import Progress
 from dpsynth.core.errors import BadInput, IntegrityError
-from dpsynth.ledger.migrate import CURRENT
 from dpsynth.ledger.scopes import balances
 from dpsynth.ledger.sinks import parse_sinks
 from dpsynth.ledger.store import Store
@@ -30,6 +29,7 @@ from dpsynth.service import (
     samples,
 )
 from dpsynth.service.exports import Exports
+from dpsynth.service.notices import Notices
 from dpsynth.service.releases import Releases
 from dpsynth.service.samples import SampleForm, SampleView
 from dpsynth.service.views import (
@@ -50,22 +50,12 @@ from dpsynth.service.views import (
 from dpsynth.service.watch import Watch
 from dpsynth.service.worker import run_next
 
-__all__ = ["Platform", "migrate_database"]
+__all__ = ["DATABASE", "DIRECTORIES", "Platform"]
 
-_DATABASE = "ledger.sqlite"
+DATABASE = "ledger.sqlite"
+DIRECTORIES = (".", "secrets", "review", "candidates", "keys", "bundles")
+"""Of the state directory; for its owner only."""
 _LEVELS = ("id_space", "dataset", "table", "requester")
-
-
-def migrate_database(state_dir: Path, database: str = "") -> str:
-    """Bring an older database up to this program's schema; the revision it has then."""
-    if not database and not (state_dir / _DATABASE).is_file():
-        raise BadInput(
-            "There is no database in this state directory",
-            allowed="a state directory that was used before",
-            remedy="check --state; a new state needs no migration",
-        )
-    Store.migrated(database or state_dir / _DATABASE)
-    return CURRENT
 
 
 class Platform:
@@ -77,6 +67,7 @@ class Platform:
         self._watch = watch
         self._noise = noise
         self._lease = lease_seconds
+        self._notices = Notices(store, home, self._witnessed)
 
     @classmethod
     def open(
@@ -103,11 +94,11 @@ class Platform:
         """
         if state_dir.exists() and not state_dir.is_dir():
             raise BadInput("The state path is not a directory", remedy="name a directory")
-        for name in (".", "secrets", "review", "candidates", "keys", "bundles"):
+        for name in DIRECTORIES:
             (state_dir / name).mkdir(parents=True, exist_ok=True)
             (state_dir / name).chmod(0o700)  # also where it was there before: the ledger is for its owner
         sinks = parse_sinks(checkpoints)
-        store = Store.open(database or state_dir / _DATABASE)
+        store = Store.open(database or state_dir / DATABASE)
         watch = Watch(store, state_dir, sinks)
         if alarm := watch.inspect():
             store.freeze(alarm)
@@ -120,6 +111,11 @@ class Platform:
     def alarm(self) -> str:
         """Why nothing may be changed, or an empty text."""
         return self._store.frozen
+
+    @property
+    def notices(self) -> Notices:
+        """Messages to people outside, which are off until somebody sets where they go."""
+        return self._notices
 
     @contextmanager
     def _witnessed(self) -> Iterator[None]:
@@ -328,7 +324,13 @@ class Platform:
         on_stage: Callable[[str], None] | None = None,
         watch: Callable[[Progress], None] | None = None,
     ) -> None:
-        """Run requests as they come, until the process is stopped."""
+        """Run requests as they come, until the process is stopped. Notices go out between two runs."""
         while True:
-            if self.run_once(worker, on_stage, watch) is None:
+            try:
+                idle = self.run_once(worker, on_stage, watch) is None
+            except IntegrityError:
+                self._notices.deliver()  # an alarm ends this worker, and somebody should hear of it
+                raise
+            self._notices.deliver()
+            if idle:
                 time.sleep(poll_seconds)

@@ -15,6 +15,7 @@ from dpsynth.ledger.schema import charges
 from dpsynth.policy.loader import policy_sha256
 from dpsynth.service.afterwards import stored_afterwards, told_afterwards
 from dpsynth.service.budgets import part_for, touched_scopes
+from dpsynth.service.outbox import settings, settings_sha256
 from dpsynth.service.registry import parsed_policy
 from dpsynth.service.tables import datasets, decisions, people, policy_changes, requests
 
@@ -96,6 +97,7 @@ def reconcile(connection: Connection, fail: Fail) -> None:
             fail(f"{words} differ from the chain")
     _check_states(connection, fail)
     _check_charges(connection, fail)
+    _check_notices(connection, fail)
 
 
 def _check_states(connection: Connection, fail: Fail) -> None:
@@ -128,6 +130,12 @@ def _check_charges(connection: Connection, fail: Fail) -> None:
         asked = (row.cost, touched, part_for(policy, row.part))
         if asked != (row.held, set(json.loads(row.scopes)), row.of):
             fail(f"The cost or the budgets of request {row.id} differ from its charge")
+
+
+def _check_notices(connection: Connection, fail: Fail) -> None:
+    told = [entry.body["settings_sha256"] for entry in read_chain(connection) if entry.kind == "notices"]
+    if settings_sha256(settings(connection)) != (told or [""])[-1]:
+        fail("Where notices go differs from the chain")
 
 
 def _told(connection: Connection) -> Facts:

@@ -18,6 +18,7 @@ from dpsynth.ledger.store import Store
 from dpsynth.service.budgets import touched_scopes
 from dpsynth.service.clock import iso_in, iso_now, unix_now
 from dpsynth.service.entrusting import engine_for
+from dpsynth.service.outbox import post_if_low
 from dpsynth.service.pausing import require_open
 from dpsynth.service.people import person, require_role
 from dpsynth.service.quotes import Price, price, purpose_counter, refuse_looser, touched_balances
@@ -86,6 +87,7 @@ def _hold(connection: Connection, home: Path, actor: str, form: RequestForm, req
         why = f" {asked.plan.steps[-1]}" if form.synthesizer == AUTO else ""
         state = ("queued", "queued", f"The budget is held. Nothing is spent yet.{why}")
         _insert(connection, request_id, actor, form, asked, state)
+        post_if_low(connection, form.dataset_id, touched)
 
 
 def _answer_again(

@@ -6,7 +6,17 @@ from sqlalchemy import BigInteger, Column, Index, Integer, String, Table, Text, 
 
 from dpsynth.ledger.schema import metadata
 
-__all__ = ["datasets", "decisions", "pauses", "people", "policy_changes", "requests", "revocations"]
+__all__ = [
+    "datasets",
+    "decisions",
+    "notice_settings",
+    "notices",
+    "pauses",
+    "people",
+    "policy_changes",
+    "requests",
+    "revocations",
+]
 
 people = Table(
     "person",
@@ -109,3 +119,32 @@ pauses = Table(
     Column("time", String, nullable=False),
 )
 """Datasets that are paused now; who paused and resumed them when is in the chain."""
+
+notice_settings = Table(
+    "notice_setting",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("webhook", String, nullable=False),
+    Column("email", String, nullable=False),
+    Column("smtp", String, nullable=False),
+    Column("sender", String, nullable=False),
+    Column("link", String, nullable=False),
+    Column("actor", String, nullable=False),
+    Column("time", String, nullable=False),
+)
+"""At most one row: where notices go. Without it nothing is put into the outbox."""
+
+notices = Table(
+    "notice",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("channel", String, primary_key=True),
+    Column("kind", String, nullable=False),
+    Column("about", String, nullable=False),
+    Column("made", String, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("next_try", BigInteger, nullable=False),
+    Column("sent", String, nullable=False),
+    Index("notice_waiting", "sent", "next_try"),
+)
+"""The outbox: a row for each notice and channel, written with the change that it tells of."""

@@ -39,8 +39,10 @@ from dpsynth.service.jobs import (
     require_owner,
     set_stage,
 )
+from dpsynth.service.outbox import post
 from dpsynth.service.pipeline import Candidate, Run
 from dpsynth.service.registry import parsed_policy
+from dpsynth.service.runlog import RunLog
 from dpsynth.service.tables import requests
 from dpsynth.service.views import Dossier
 
@@ -77,17 +79,19 @@ def run_next(
             return None
         with store.read() as connection:
             row = _row(connection, request_id)
+        log = RunLog(request_id)
 
         def tell(stage: str) -> None:
             interrupts.hold()
             set_stage(store, row, stage)
+            log.enter(stage)
             _show(on_stage, stage)
             interrupts.allow()
             if stage in _LEDGER_STAGES:
                 interrupts.hold()
 
         try:
-            with interrupts.allowed(), heartbeat(store, row, lease_seconds):
+            with log, interrupts.allowed(), heartbeat(store, row, lease_seconds):
                 run = Run(store, home, row, noise, lease_seconds, witness)
                 candidate = run.execute(tell, partial(_show, watch))
                 interrupts.hold()
@@ -144,6 +148,7 @@ def _offer(store: Store, home: Path, row: Row[tuple[object, ...]], candidate: Ca
             dossier_sha256=dossier.sha256,
             report_sha256=report_sha256(candidate.report),
         )
+        post(connection, "your_turn", row.id)
 
 
 def _end_badly(store: Store, home: Path, row: Row[tuple[object, ...]], error: BaseException) -> None:
@@ -161,6 +166,7 @@ def _end_badly(store: Store, home: Path, row: Row[tuple[object, ...]], error: Ba
             message = "The run could not begin. Nothing was spent. An officer can see why."
         elif state == "COMMITTED":
             forfeit(connection, request_id, "ended after commit")
+            post(connection, "forfeited", request_id)
         finish(connection, request_id, "failed", message)
 
 
@@ -190,6 +196,7 @@ def _give_up(connection: Connection, row: Row[tuple[object, ...]]) -> None:
         return
     if state == "COMMITTED":
         forfeit(connection, row.id, "stopped after commit")
+        post(connection, "forfeited", row.id)
     finish(connection, row.id, "failed", STOPPED)
 
 
