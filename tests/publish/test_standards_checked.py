@@ -20,18 +20,19 @@ from dpsynth.publish.standards import STANDARD_FILES
 from dpsynth.publish.verify import verify_bundle
 
 NOW = datetime(2026, 4, 1, tzinfo=UTC)
-ATTESTATION = "attestation.dsse.json"
+ATTESTATION, PROOF = "attestation.dsse.json", "ledger-proof.json"
 
 
 def sealed_again(bundle: Path, office: Any) -> None:
     """Manifest and signatures of everyone over the files as they are now: what colluders could do."""
-    apart = {"manifest.json", ATTESTATION}
+    apart = {"manifest.json", ATTESTATION, PROOF}
     paths = {path.relative_to(bundle).as_posix(): path for path in bundle.rglob("*") if path.is_file()}
     files = {name: path.read_bytes() for name, path in paths.items() if name not in apart}
     (bundle / "manifest.json").write_bytes(manifest_bytes(files))
     words = canonical_bytes(statement_of(files, "sam", "d" * 64))
     signed = office.sign(words, "carol", "dana", "publisher")
     (bundle / ATTESTATION).write_bytes(envelope(words, signed))
+    (bundle / PROOF).write_bytes(office.proof(bundle))
 
 
 def refused(bundle: Path, office: Any) -> str:
