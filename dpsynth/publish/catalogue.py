@@ -6,6 +6,7 @@ the bundles' own privacy statements, which are public, or in the list of revocat
 
 from __future__ import annotations
 
+import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -100,11 +101,7 @@ def _release(one: Listed) -> str:
         ("Issued", said["issued"]),
         ("Use permitted until", said["expires"]),
     ]
-    return f"<article>{_heading(policy['title'])}{definitions(facts)}</article>"
-
-
-def _heading(title: str) -> str:
-    return paragraph(title, "class")
+    return f"<article><h3>{html.escape(policy['title'])}</h3>{definitions(facts)}</article>"
 
 
 def _state(one: Listed) -> str:

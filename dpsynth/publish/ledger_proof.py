@@ -7,10 +7,10 @@ checkpoint. (Entries carry a salt, so hashes do not tell what was said.)
 
 Recomputed here: each own entry, hashed after the one before it, is the hash at its place; the first hash is
 the ledger's id and the last one the checkpoint's; and the entries tell the story of these very files: asked
-by this requester, charged, settled with steps that cost no more than the stated rho, signed by these people
-over this dossier, published with this manifest. A step between two entries of others can be recomputed only
-by those who may read them; for it the service answers with its signature, and whoever holds the chain, or
-one checkpoint, can show that it lied.
+by this requester under this policy, charged, settled with steps that cost no more than the stated rho, signed
+by these people over this dossier, published with this manifest. A step between two entries of others can be
+recomputed only by those who may read them; for it the service answers with its signature, and whoever holds
+the chain, or one checkpoint, can show that it lied.
 
 A checkpoint that the verifier kept is what the service cannot take back:
 
@@ -191,6 +191,7 @@ def check_story(proof: Proof, story: Story) -> None:
     by_kind = {kind: [entry for entry in proof.entries if _kind(entry) == kind] for kind in OWN_KINDS}
     told = {
         "requester": (by_kind["request"][0].get("actor"), predicate["approval"]["requester"]),
+        "policy": (by_kind["request"][0].get("policy_sha256"), predicate["policy"]["sha256"]),
         "approvers": (sorted(str(one.get("actor")) for one in by_kind["approve"]), sorted(story.approvers)),
         "dossier": (
             {one.get("dossier_sha256") for kind in ("dossier", "approve") for one in by_kind[kind]},

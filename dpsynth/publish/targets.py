@@ -59,7 +59,7 @@ def deliver(bundle: Path, target: str) -> str:
         _upload(store, place, files)
     except (OSError, ValueError) as error:
         raise _unreachable(target) from error
-    return f"{target.rstrip('/')}/{bundle.name}"
+    return _under(target, bundle.name)
 
 
 def put_file(target: str, name: str, data: bytes) -> str:
@@ -77,7 +77,12 @@ def put_file(target: str, name: str, data: bytes) -> str:
         _write(store, f"{root.rstrip('/')}/{name}", data)
     except (OSError, ValueError) as error:
         raise _unreachable(target) from error
-    return f"{target.rstrip('/')}/{name}"
+    return _under(target, name)
+
+
+def _under(target: str, name: str) -> str:
+    folder, mark, options = target.partition("?")
+    return f"{folder.rstrip('/')}/{name}{mark}{options}"
 
 
 def _to_directory(files: Mapping[str, bytes], place: Path) -> str:
@@ -138,9 +143,7 @@ def _filesystem(target: str) -> tuple[Any, str]:
         ) from error
     try:
         if target.startswith("s3://"):
-            client = ArrowFSWrapper(_s3(target))
-            client.protocol = "s3"
-            return client, target.partition("://")[2].partition("?")[0]
+            return ArrowFSWrapper(_s3(target)), target.partition("://")[2].partition("?")[0]
         store, root = url_to_fs(target)
     except (ImportError, ValueError, OSError) as error:
         raise _unreachable(target) from error

@@ -160,7 +160,8 @@ def _insert(
     mutable = dict(zip(("state", "stage", "message"), state, strict=True))
     empty = dict.fromkeys(("worker", "verdict", "dossier", "bundle"), "")
     connection.execute(requests.insert().values(**values, **mutable, **empty, lease_until=0, attempts=0))
-    append(connection, "request", request=request_id, actor=actor, asked_sha256=asked_sha256(values))
+    told = {"asked_sha256": asked_sha256(values), "policy_sha256": row.policy_sha256}
+    append(connection, "request", request=request_id, actor=actor, **told)
 
 
 def request_row(connection: Connection, actor: str, request_id: str) -> Row[tuple[object, ...]]:

@@ -21,7 +21,7 @@ from dpsynth.core.curator import Plan
 from dpsynth.core.domain import Domain
 from dpsynth.core.table import SyntheticTable
 from dpsynth.ledger.links import GENESIS, PAYLOAD_TYPE, Checkpoint, checkpoint_bytes, link
-from dpsynth.policy.loader import load_policy_text
+from dpsynth.policy.loader import load_policy_text, policy_sha256
 from dpsynth.publish import dsse
 from dpsynth.publish.attestation import manifest, sign_statement, statement_bytes
 from dpsynth.publish.bundle import build_bundle
@@ -98,9 +98,10 @@ class Book:
         """An honest platform's ledger; ``history`` salts it, ``change`` rewrites or drops own entries."""
         signed = {"request": RELEASE, "dossier_sha256": DOSSIER}
         digest = sha256_hex(manifest(directory))
+        policy = policy_sha256(load_policy_text((directory / "policy.yaml").read_bytes(), "policy.yaml"))
         own: list[dict[str, Any]] = [
             {"kind": "reserve", "charge": RELEASE, "scopes": ["people"]},
-            {"kind": "request", "request": RELEASE, "actor": REQUESTER},
+            {"kind": "request", "request": RELEASE, "actor": REQUESTER, "policy_sha256": policy},
             {"kind": "committed", "charge": RELEASE},
             {"kind": "settled", "charge": RELEASE, "events": [event_to_json(one) for one in events]},
             {"kind": "dossier", **signed},

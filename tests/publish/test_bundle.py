@@ -325,6 +325,18 @@ def test_a_lie_is_refused_even_when_everyone_signs_it(lie: str, bundle: Path, of
     assert reason in refused(bundle, office.trust)
 
 
+def test_a_swapped_policy_is_named_and_also_where_all_sign_anew_but_the_ledger(
+    bundle: Path, office: Any
+) -> None:
+    honest = office.proof(bundle)
+    good = (bundle / "policy.yaml").read_text(encoding="utf-8")
+    (bundle / "policy.yaml").write_text(good.replace('\nversion: "1"', '\nversion: "2"'), encoding="utf-8")
+    assert "policy.yaml does not have the SHA-256" in refused(bundle, office.trust)
+    resealed(bundle, office)
+    (bundle / PROOF).write_bytes(honest)
+    assert f"{PROOF}: the policy" in refused(bundle, office.trust)
+
+
 def test_a_consistent_guarantee_above_the_cap_is_refused(bundle: Path, office: Any, inputs: Any) -> None:
     value = json.loads((bundle / "privacy-statement.json").read_bytes())
     value["guarantee"] = guarantee_json(release_guarantee(inputs.policy, 500_000_000, None))

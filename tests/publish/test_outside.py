@@ -90,6 +90,7 @@ def rewritten(kind: str, **values: Any) -> Callable[[dict[str, Any]], dict[str, 
 DEAR = [event_to_json(DiscreteGaussian(9.9)) for _ in range(2)]
 STORIES = {
     "asked by somebody else": (rewritten("request", actor="tim"), "requester"),
+    "under another policy": (rewritten("request", policy_sha256="e" * 64), "policy"),
     "signed by somebody else": (rewritten("approve", actor="olga"), "approvers"),
     "over another dossier": (rewritten("approve", dossier_sha256="e" * 64), "dossier"),
     "another dossier was written": (rewritten("dossier", dossier_sha256="e" * 64), "dossier"),
