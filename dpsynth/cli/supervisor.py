@@ -1,15 +1,18 @@
 """Pages and workers as child processes of one: started together, mended when they die, ended together.
 
 A child that dies after it was ready is started again after a delay that grows while it keeps dying. One that
-dies before it was ever ready ends everything: what cannot start once will not start better alone.
+dies before it was ever ready ends everything: what cannot start once will not start better alone. On Linux
+the children end also where this process is killed: the kernel tells them.
 """
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -27,6 +30,8 @@ _LONGEST_DELAY = 60.0
 _STEADY_SECONDS = 60.0
 _ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 FAILED_TO_START = 1
+_PDEATHSIG = 1  # of prctl(2)
+_LIBRARY = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 class Tell(Protocol):
@@ -34,6 +39,12 @@ class Tell(Protocol):
 
     def __call__(self, event: str, level: int = logging.INFO, /, **fields: object) -> None:
         """The event, how grave it is, and its fields."""
+
+
+def _end_with_parent() -> None:
+    """Between fork and exec: have the kernel send SIGTERM when the parent dies, however it dies."""
+    if _LIBRARY is not None:
+        _LIBRARY.prctl(_PDEATHSIG, signal.SIGTERM)
 
 
 @dataclass
@@ -78,6 +89,7 @@ class Child:
             stderr=self.output,
             pass_fds=passed,
             start_new_session=True,
+            preexec_fn=_end_with_parent,  # noqa: PLW1509 - it takes no lock
         )
         for handle in passed:
             os.close(handle)

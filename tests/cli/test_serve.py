@@ -278,3 +278,20 @@ def test_the_old_signal_handlers_are_put_back() -> None:
     before = [signal.getsignal(one) for one in supervisor._ENDS]
     supervise([small("worker 1", "raise SystemExit(3)")], told([]))
     assert [signal.getsignal(one) for one in supervisor._ENDS] == before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells children of their parent's death")
+def test_where_the_program_itself_is_killed_its_children_end(tmp_path: Path) -> None:
+    note = tmp_path / "child.pid"
+    child = f"import os, pathlib; pathlib.Path({str(note)!r}).write_text(str(os.getpid())); "
+    code = (
+        "import os, sys; from dpsynth.cli.supervisor import Child, supervise; "
+        "child = Child('worker 1', [sys.executable, '-c', sys.argv[1]], dict(os.environ)); "
+        "supervise([child], lambda *words, **fields: None)"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    parent = subprocess.Popen([sys.executable, "-c", code, child + SAYS_READY + FOR_EVER], env=environment)
+    eventually(lambda: note.exists() and note.read_text(), lambda: "the child never began")
+    parent.kill()
+    parent.wait(60)
+    eventually(lambda: not alive(int(note.read_text())), lambda: "the child is still there")

@@ -68,7 +68,7 @@ def press(at: AppTest, label: str) -> AppTest:
 
 def test_without_the_demo_switch_nobody_can_sign_in(desk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DPSYNTH_DEMO")
-    at = AppTest.from_file(APP)
+    at = AppTest.from_file(APP, default_timeout=60)
     at.session_state["actor"] = "carol"
     at.run()
     assert at.title[0].value == "Sign-in is not configured"
