@@ -1,8 +1,12 @@
 """The only place that changes state: register, request, run, decide, publish."""
 
+from dpsynth.service.access import Look, PersonKey, Proposal
 from dpsynth.service.pictures import review_pictures
 from dpsynth.service.platform import Platform
+from dpsynth.service.reviews import Objection, Review
+from dpsynth.service.roles import account_text
 from dpsynth.service.samples import SampleForm, SampleView
+from dpsynth.service.signins import Account, NotFresh, SignIn, SignInOver, UnknownAccount
 from dpsynth.service.views import (
     STAGES,
     DatasetInfo,
@@ -20,19 +24,30 @@ from dpsynth.service.views import (
 
 __all__ = [
     "STAGES",
+    "Account",
     "DatasetInfo",
     "DecisionView",
     "Dossier",
     "EntryView",
     "Explanation",
+    "Look",
+    "NotFresh",
+    "Objection",
     "Person",
+    "PersonKey",
     "PictureView",
     "Platform",
+    "Proposal",
     "Quote",
     "RequestForm",
     "RequestView",
+    "Review",
     "SampleForm",
     "SampleView",
     "ScopeView",
+    "SignIn",
+    "SignInOver",
+    "UnknownAccount",
+    "account_text",
     "review_pictures",
 ]
