@@ -52,6 +52,9 @@ app.command("run")(worker.run)
 app.command("approve")(decisions.approve)
 app.command("reject")(decisions.reject)
 app.command("publish")(decisions.publish)
+app.command("object")(decisions.object_to)
+app.command("withdraw")(decisions.withdraw)
+app.command("review")(decisions.review)
 app.command("sample")(sample.sample)
 app.command("tune")(tune.tune)
 app.command("verify")(verify.verify)
@@ -70,7 +73,12 @@ def root(
         Path, typer.Option("--state", envvar="DPSYNTH_STATE", help="Directory that holds everything.")
     ] = Path(".state"),
     person: Annotated[
-        str | None, typer.Option("--as", envvar="DPSYNTH_USER", help="Id of the acting person.")
+        str | None,
+        typer.Option(
+            "--as",
+            envvar="DPSYNTH_USER",
+            help="Id of the acting person. Whoever may read the state directory may name anybody.",
+        ),
     ] = None,
     database: Annotated[
         str,

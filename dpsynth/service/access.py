@@ -158,13 +158,13 @@ class Access:
         """Link an account; at set-up nobody needs to be named. The id of a proposal, or ""."""
         with self._witnessed(), self._store.write() as connection:
             proof = self._proof(connection, actor, sign_in)
-            return roles.link(connection, actor, person, account, proof)
+            return roles.link(connection, actor, person, account, proof, self._served)
 
     def unlink(self, actor: str, account: str, sign_in: str = "") -> None:
         """Take an account away, at once; its person is signed out."""
         with self._witnessed(), self._store.write() as connection:
             self._proof(connection, actor, sign_in)
-            roles.unlink(connection, actor, account)
+            roles.unlink(connection, actor, account, self._served)
 
     def _proof(self, connection: Connection, actor: str, sign_in: str) -> dict[str, str]:
         return signins.proof(connection, actor, sign_in, self._served)

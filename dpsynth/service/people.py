@@ -50,12 +50,19 @@ def set_up_is_over(connection: Connection) -> bool:
 
 
 def add_person(
-    store: Store, home: Path, person_id: str, name: str, roles: tuple[str, ...], actor: str = ""
+    store: Store,
+    home: Path,
+    person_id: str,
+    name: str,
+    roles: tuple[str, ...],
+    actor: str = "",
+    served: bool = False,
 ) -> Person:
     """Add a person and, with roles, their signing key. Raises BadInput, Conflict or PolicyRefusal.
 
     Until two people are admins, whoever can open the state adds people with roles. After that an admin adds
-    people without any; roles are proposed by one admin and confirmed by another.
+    people without any; roles are proposed by one admin and confirmed by another. Pages (``served``) never
+    set up anything.
     """
     unknown = set(roles).difference(ROLES)
     if not _ID.fullmatch(person_id) or not name.strip() or len(name) > 100 or unknown:
@@ -65,14 +72,14 @@ def add_person(
             remedy="correct the command",
         )
     with store.write() as connection:
-        _refuse_alone(connection, roles, actor)
+        _refuse_alone(connection, roles, actor, served)
         if connection.execute(select(people.c.id).where(people.c.id == person_id)).first():
             raise Conflict(f"{person_id} exists already", remedy="choose another id")
         return _insert(connection, home, person_id, name, roles, actor)
 
 
-def _refuse_alone(connection: Connection, roles: tuple[str, ...], actor: str) -> None:
-    over = set_up_is_over(connection)
+def _refuse_alone(connection: Connection, roles: tuple[str, ...], actor: str, served: bool) -> None:
+    over = served or set_up_is_over(connection)
     if over:
         require_role(connection, actor, ADMIN)
     if over and roles:

@@ -162,7 +162,7 @@ class Platform:
     def add_person(self, person_id: str, name: str, roles: tuple[str, ...], actor: str = "") -> Person:
         """Add a person and, with roles, their key. Once two people are admins: an admin, without roles."""
         with self._witnessed():
-            return people.add_person(self._store, self._home, person_id, name, roles, actor)
+            return people.add_person(self._store, self._home, person_id, name, roles, actor, self._served)
 
     def register_dataset(
         self, actor: str, policy_path: Path, source_path: Path, reason: str = ""

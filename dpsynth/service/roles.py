@@ -213,18 +213,20 @@ def take(connection: Connection, home: Path, actor: str, person_id: str, role: s
     return renew_key(connection, home, person_id, left, actor=actor)
 
 
-def link(connection: Connection, actor: str, person_id: str, account: str, proof: dict[str, str]) -> str:
+def link(
+    connection: Connection, actor: str, person_id: str, account: str, proof: dict[str, str], served: bool
+) -> str:
     """Link an account: at set-up at once, then by proposal. The proposal's id, or "" if it is linked."""
-    if set_up_is_over(connection):
+    if served or set_up_is_over(connection):
         return propose(connection, actor, "link", person_id, account, proof)
     issuer, kind, name = _account(account)
     signins.link(connection, issuer, kind, name, person(connection, person_id).id)
     return ""
 
 
-def unlink(connection: Connection, actor: str, account: str) -> None:
+def unlink(connection: Connection, actor: str, account: str, served: bool) -> None:
     """Take an account away, at once; what was signed in by it is over. At set-up nobody needs to be named."""
-    if set_up_is_over(connection):
+    if served or set_up_is_over(connection):
         require_role(connection, actor, ADMIN)
     signins.unlink(connection, *_account(account), **({"actor": actor} if actor else {}))
 

@@ -77,6 +77,7 @@ ROLES: dict[str, str] = {
     "compliance_officer": "compliance officer",
     "data_owner": "data owner",
     "auditor": "auditor",
+    "admin": "admin",
 }
 
 SYNTHESIZERS: dict[str, str] = {
