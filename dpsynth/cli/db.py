@@ -21,7 +21,7 @@ def _only_group() -> None:
 def migrate(context: typer.Context, as_json: AsJson = False) -> None:
     """Migrate an older database. Make a backup first; there is no way back."""
     here = session(context)
-    from dpsynth.service.platform import migrate_database
+    from dpsynth.service.migration import migrate_database
 
     revision = migrate_database(here.state, here.database)
     emit(as_json, {"schema": revision}, [f"The database has schema {revision}."])

@@ -10,7 +10,6 @@ from typing import Any
 
 from dpsynth.core.curator import Progress
 from dpsynth.core.errors import BadInput, IntegrityError
-from dpsynth.ledger.migrate import CURRENT
 from dpsynth.ledger.sinks import parse_sinks
 from dpsynth.ledger.store import Store
 from dpsynth.mechanisms.noise import Noise, OpenDPNoise
@@ -29,6 +28,7 @@ from dpsynth.service import (
     samples,
 )
 from dpsynth.service.access import Access
+from dpsynth.service.migration import DATABASE
 from dpsynth.service.reviews import Reviews
 from dpsynth.service.samples import SampleForm, SampleView
 from dpsynth.service.signins import SignedIn
@@ -50,21 +50,7 @@ from dpsynth.service.views import (
 from dpsynth.service.watch import Watch
 from dpsynth.service.worker import run_next
 
-__all__ = ["Platform", "migrate_database"]
-
-_DATABASE = "ledger.sqlite"
-
-
-def migrate_database(state_dir: Path, database: str = "") -> str:
-    """Bring an older database up to this program's schema; the revision it has then."""
-    if not database and not (state_dir / _DATABASE).is_file():
-        raise BadInput(
-            "There is no database in this state directory",
-            allowed="a state directory that was used before",
-            remedy="check --state; a new state needs no migration",
-        )
-    Store.migrated(database or state_dir / _DATABASE)
-    return CURRENT
+__all__ = ["Platform"]
 
 
 class Platform:
@@ -112,7 +98,7 @@ class Platform:
             (state_dir / name).mkdir(parents=True, exist_ok=True)
             (state_dir / name).chmod(0o700)  # also where it was there before: the ledger is for its owner
         sinks = parse_sinks(checkpoints)
-        store = Store.open(database or state_dir / _DATABASE)
+        store = Store.open(database or state_dir / DATABASE)
         watch = Watch(store, state_dir, sinks)
         if alarm := watch.inspect():
             store.freeze(alarm)

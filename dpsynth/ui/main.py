@@ -7,7 +7,6 @@ from collections.abc import Callable
 import streamlit as st
 
 from dpsynth.core.errors import DpsynthError
-from dpsynth.service import Platform
 from dpsynth.ui import access_log, budget, dossier, inbox, my_requests, new_request, people
 from dpsynth.ui.audit_view import forget_numbers
 from dpsynth.ui.decision import forget_opened
@@ -51,21 +50,21 @@ def main() -> None:
         st.error(BANNER, icon=":material/warning:")
     session: Session | None = None
     try:
-        platform = open_platform()
-        if platform.alarm and demo_allowed():
-            _alarm(platform)
-        session = sign_in(platform)
+        session = _signed_in()
     except DpsynthError as error:
         show_refusal(error)
     chosen = _menu(session)
     if session is not None:
-        if platform.alarm and not demo_allowed():
-            _alarm(platform)
         _page(session, chosen)
 
 
-def _alarm(platform: Platform) -> None:
-    st.error(f"Nothing can be changed here: {escaped(platform.alarm)}.", icon=":material/lock:")
+def _signed_in() -> Session | None:
+    """Whoever looks; a ledger that is not what it was is told of only where somebody may know it."""
+    platform = open_platform()
+    session = None if demo_allowed() else sign_in(platform)
+    if platform.alarm and (session is not None or demo_allowed()):
+        st.error(f"Nothing can be changed here: {escaped(platform.alarm)}.", icon=":material/lock:")
+    return sign_in(platform) if demo_allowed() else session
 
 
 def _page(session: Session, chosen: st.Page) -> None:

@@ -166,7 +166,7 @@ def _demo_refused(platform: Platform) -> DpsynthError | None:
             allowed="a server that listens on localhost, with no proxy before it",
             remedy="start it with --server.address localhost, or configure a provider",
         )
-    if not platform.access.is_demo:
+    if platform.people() and not platform.access.is_demo:
         return PolicyRefusal(
             "This state holds keys of real people: nobody signs in without proof",
             allowed="the demo sign-in on a state that `dpsynth demo` made",

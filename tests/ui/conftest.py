@@ -146,8 +146,9 @@ def open_as() -> Open:
         if page:
             # AppTest has no way to type an address: pages are told apart by the digest of theirs.
             at._page_hash = calc_hash(page)
-        state = Path(os.environ["DPSYNTH_STATE"])
-        at.session_state["sign-in"] = Platform.open(state).access.demo_sign_in(person)
+        sinks = os.environ.get("DPSYNTH_CHECKPOINTS", "")
+        platform = Platform.open(Path(os.environ["DPSYNTH_STATE"]), checkpoints=sinks)
+        at.session_state["sign-in"] = platform.access.demo_sign_in(person)
         return at.run()
 
     return run
