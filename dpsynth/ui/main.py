@@ -27,7 +27,7 @@ from dpsynth.ui.places import (
 )
 from dpsynth.ui.session import Session, open_platform
 from dpsynth.ui.show import show_refusal
-from dpsynth.ui.signin import BANNER, JUST_CHOSEN, demo_allowed, sign_in, where_to
+from dpsynth.ui.signin import JUST_CHOSEN, demo_allowed, sign_in, where_to
 from dpsynth.ui.words import ROLES, escaped, role_text
 
 __all__ = ["main"]
@@ -46,8 +46,6 @@ _PAGES: dict[Place, Callable[[Session], None]] = {
 def main() -> None:
     """Run one page for whoever is signed in. Streamlit calls this at every interaction."""
     st.set_page_config(page_title="dpsynth", page_icon=":material/shield_lock:", layout="wide")
-    if demo_allowed():
-        st.error(BANNER, icon=":material/warning:")
     session: Session | None = None
     try:
         session = _signed_in()

@@ -16,9 +16,9 @@ from dpsynth.ui.session import Session
 from dpsynth.ui.show import say, show_refusal
 from dpsynth.ui.words import escaped, role_text
 
-__all__ = ["BANNER", "JUST_CHOSEN", "demo_allowed", "sign_in", "step_up", "where_to"]
+__all__ = ["JUST_CHOSEN", "demo_allowed", "sign_in", "step_up", "where_to"]
 
-BANNER = "Demo sign-in: anyone at this machine can act as anyone"
+_BANNER = "Demo sign-in: anyone at this machine can act as anyone"
 JUST_CHOSEN = "just-chosen"
 _SIGN_IN = "sign-in"
 _AGAIN = "again"
@@ -67,7 +67,7 @@ def _provider(title: str, words: str) -> None:
     st.title(title)
     say(words)
     name = urlsplit(str(_settings().get("server_metadata_url", ""))).netloc or "your provider"
-    if st.button(f"Sign in with {escaped(name)}", type="primary", icon=":material/login:", key="sign-in"):
+    if st.button(f"Sign in with {escaped(name)}", type="primary", icon=":material/login:", key="to-provider"):
         st.login()
 
 
@@ -181,6 +181,7 @@ def _demo(platform: Platform) -> Session | None:
         st.title("No demo sign-in here")
         show_refusal(refused)
         return None
+    st.error(_BANNER, icon=":material/warning:")
     if error := st.session_state.pop(_REFUSED, None):
         show_refusal(error)
     people = {person.id: person for person in platform.people()}

@@ -161,6 +161,7 @@ def photograph(page: Page, name: str) -> None:
     folder = Path(os.environ.get("DPSYNTH_SCREENSHOTS", ROOT / "test-output"))
     folder.mkdir(parents=True, exist_ok=True)
     expect(page.get_by_test_id("stStatusWidget")).to_have_count(0, timeout=WAIT)
+    expect(page.get_by_test_id("stSkeleton")).to_have_count(0, timeout=WAIT)
     for width in (390, 1280):
         page.set_viewport_size({"width": width, "height": 900})
         page.wait_for_timeout(500)

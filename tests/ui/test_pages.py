@@ -68,7 +68,7 @@ def press(at: AppTest, label: str) -> AppTest:
 
 def test_without_the_demo_switch_nobody_can_sign_in(desk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DPSYNTH_DEMO")
-    at = AppTest.from_file(APP)
+    at = AppTest.from_file(APP, default_timeout=60)
     at.session_state["sign-in"] = desk.platform.access.demo_sign_in("carol")
     at.run()
     assert at.title[0].value == "Sign-in is not configured"
@@ -80,7 +80,7 @@ def test_without_the_demo_switch_nobody_can_sign_in(desk: Any, monkeypatch: pyte
 @pytest.mark.parametrize("value", ["0", "true", ""])
 def test_only_a_one_switches_the_demo_on(desk: Any, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("DPSYNTH_DEMO", value)
-    assert AppTest.from_file(APP).run().title[0].value == "Sign-in is not configured"
+    assert AppTest.from_file(APP, default_timeout=60).run().title[0].value == "Sign-in is not configured"
 
 
 def test_the_demo_sign_in_says_that_anyone_can_act_as_anyone(desk: Any) -> None:
