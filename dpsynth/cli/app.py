@@ -65,6 +65,9 @@ app.command("revoke")(releases.revoke)
 app.command("revocations")(releases.revocations)
 app.command("prove")(releases.prove)
 app.command("catalogue")(releases.catalogue)
+app.command("object")(decisions.object_to)
+app.command("withdraw")(decisions.withdraw)
+app.command("review")(decisions.review)
 app.command("sample")(sample.sample)
 app.command("tune")(tune.tune)
 app.command("verify")(verify.verify)
@@ -83,7 +86,12 @@ def root(
         Path, typer.Option("--state", envvar="DPSYNTH_STATE", help="Directory that holds everything.")
     ] = Path(".state"),
     person: Annotated[
-        str | None, typer.Option("--as", envvar="DPSYNTH_USER", help="Id of the acting person.")
+        str | None,
+        typer.Option(
+            "--as",
+            envvar="DPSYNTH_USER",
+            help="Id of the acting person. Whoever may read the state directory may name anybody.",
+        ),
     ] = None,
     database: Annotated[
         str,

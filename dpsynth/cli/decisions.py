@@ -16,7 +16,7 @@ from dpsynth.core.errors import BadInput, PolicyRefusal
 if TYPE_CHECKING:
     from dpsynth.service import Dossier, RequestView
 
-__all__ = ["approve", "audit", "publish", "reject"]
+__all__ = ["approve", "audit", "object_to", "publish", "reject", "review", "withdraw"]
 
 _RequestId = Annotated[str, typer.Argument(metavar="REQUEST", help="Id of the request.")]
 _DossierHash = Annotated[
@@ -140,3 +140,36 @@ def publish(
     }
     lines = [f"Published: {bundle}", *([f"Delivered: {delivered}"] if delivered else [])]
     emit(as_json, document, [*lines, f"Public keys for verifiers: {platform.keys_dir}"])
+
+
+def object_to(
+    context: typer.Context,
+    request: _RequestId,
+    dossier: _DossierHash,
+    reason: Annotated[str, typer.Option(help="What stands against the release.")],
+    as_json: AsJson = False,
+) -> None:
+    """Bar a release until you withdraw the objection or an approver rejects it. For auditors."""
+    here = session(context)
+    said = here.platform().reviews.object(here.actor(), request, dossier, checked_text("reason", reason))
+    emit(as_json, asdict(said), [f"Objection {said.id} bars {request}."])
+
+
+def withdraw(
+    context: typer.Context,
+    objection: Annotated[str, typer.Argument(metavar="OBJECTION", help="Id of your objection.")],
+    as_json: AsJson = False,
+) -> None:
+    """Take an objection of your own back. For auditors."""
+    here = session(context)
+    here.platform().reviews.withdraw(here.actor(), objection)
+    emit(as_json, {"objection": objection, "state": "withdrawn"}, [f"Objection {objection} is withdrawn."])
+
+
+def review(
+    context: typer.Context, request: _RequestId, dossier: _DossierHash, as_json: AsJson = False
+) -> None:
+    """Sign that you reviewed the dossier. For auditors; it approves nothing."""
+    here = session(context)
+    said = here.platform().reviews.review(here.actor(), request, dossier)
+    emit(as_json, asdict(said), [f"{said.person} reviewed {request}."])

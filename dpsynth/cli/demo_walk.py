@@ -53,8 +53,10 @@ class RunFailed(DpsynthError):
 
 
 def ensure_people(platform: Platform) -> None:
-    """Add the three people of the demo, if they are not there yet."""
+    """Add the three people of the demo, if they are not there yet; a new state is marked as a demo's."""
     known = {person.id for person in platform.people()}
+    if not known and not platform.access.is_demo:
+        platform.access.mark_demo()
     for person_id, name, role in _PEOPLE:
         if person_id not in known:
             platform.add_person(person_id, name, (role,))

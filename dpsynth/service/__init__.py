@@ -1,10 +1,14 @@
 """The only place that changes state: register, request, run, decide, publish."""
 
+from dpsynth.service.access import Look, PersonKey, Proposal
 from dpsynth.service.exports import Exports, GdprExport
 from dpsynth.service.pictures import review_pictures
 from dpsynth.service.platform import Platform
 from dpsynth.service.releases import Releases
+from dpsynth.service.reviews import Objection, Review
+from dpsynth.service.roles import account_text
 from dpsynth.service.samples import SampleForm, SampleView
+from dpsynth.service.signins import Account, NotFresh, SignIn, SignInOver, UnknownAccount
 from dpsynth.service.views import (
     STAGES,
     DatasetInfo,
@@ -22,6 +26,7 @@ from dpsynth.service.views import (
 
 __all__ = [
     "STAGES",
+    "Account",
     "DatasetInfo",
     "DecisionView",
     "Dossier",
@@ -29,15 +34,25 @@ __all__ = [
     "Explanation",
     "Exports",
     "GdprExport",
+    "Look",
+    "NotFresh",
+    "Objection",
     "Person",
+    "PersonKey",
     "PictureView",
     "Platform",
+    "Proposal",
     "Quote",
     "Releases",
     "RequestForm",
     "RequestView",
+    "Review",
     "SampleForm",
     "SampleView",
     "ScopeView",
+    "SignIn",
+    "SignInOver",
+    "UnknownAccount",
+    "account_text",
     "review_pictures",
 ]

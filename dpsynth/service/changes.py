@@ -26,6 +26,7 @@ from dpsynth.service.clock import iso_now
 from dpsynth.service.outbox import post
 from dpsynth.service.people import require_role
 from dpsynth.service.registry import dataset, dataset_info, parsed_policy
+from dpsynth.service.signins import SignedIn
 from dpsynth.service.tables import datasets, policy_changes
 from dpsynth.service.views import DatasetInfo, PolicyChange
 
@@ -248,7 +249,7 @@ def _view(connection: Connection, row: Row[tuple[object, ...]]) -> PolicyChange:
     return PolicyChange(row.id, row.dataset_id, row.proposer, row.proposed, row.reason, row.state, told)
 
 
-def approve_change(store: Store, actor: str, change_id: str) -> DatasetInfo:
+def approve_change(store: Store, actor: str, change_id: str, by: SignedIn) -> DatasetInfo:
     """The second person: puts a proposed version in force. Never its proposer."""
     with store.write() as connection:
         row = connection.execute(select(policy_changes).where(policy_changes.c.id == change_id)).first()
@@ -261,6 +262,7 @@ def approve_change(store: Store, actor: str, change_id: str) -> DatasetInfo:
         require_role(connection, actor, "compliance_officer")
         if actor == row.proposer:
             raise PolicyRefusal("Nobody approves their own change", remedy="ask a compliance officer")
+        known = by.proof(connection, actor)
         given = _as_proposed(connection, row)
         _refuse_stale(connection, row, given)
         # Others may have bound the file or its people elsewhere since.
@@ -270,7 +272,7 @@ def approve_change(store: Store, actor: str, change_id: str) -> DatasetInfo:
         connection.execute(
             update(policy_changes).where(policy_changes.c.id == change_id).values(state="in force")
         )
-        append(connection, "policy approved", change=change_id, dataset=row.dataset_id, actor=actor)
+        append(connection, "policy approved", change=change_id, dataset=row.dataset_id, actor=actor, **known)
         post(connection, "decided", change_id)
         return put_in_force(connection, given, approvers=[row.proposer, actor])
 

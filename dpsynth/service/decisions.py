@@ -13,21 +13,24 @@ from dpsynth.core.errors import AuditBlocked, BadInput, Conflict, IntegrityError
 from dpsynth.ledger.chain import append, entries_about
 from dpsynth.ledger.store import Store
 from dpsynth.policy.model import Policy
+from dpsynth.service.access_tables import objections
 from dpsynth.service.clock import iso_now
 from dpsynth.service.gate import decide
 from dpsynth.service.outbox import post
-from dpsynth.service.people import require_role
+from dpsynth.service.people import person, require_role
 from dpsynth.service.plans import within_release_cap
 from dpsynth.service.proving import proof_of
 from dpsynth.service.records import dossier_body, reason_sha256
 from dpsynth.service.registry import dataset_row, parsed_policy
 from dpsynth.service.requests import request_row, show
 from dpsynth.service.signing import bundle, bundle_path, rehearse, sign, words_to_sign
+from dpsynth.service.signins import SignedIn
 from dpsynth.service.tables import decisions, requests
 from dpsynth.service.views import Dossier, Person, RequestView
 
-__all__ = ["approve", "audit_report", "dossier", "publish", "reject", "signed_dossier"]
+__all__ = ["approve", "audit_report", "dossier", "publish", "refuse_requester", "reject", "signed_dossier"]
 
+_WAITING = ("awaiting_decision", "blocked")
 _REASON_CHARS = 10
 _LONGEST = 4000
 _PUBLISHED = "Published. Anyone can verify it."
@@ -38,11 +41,11 @@ def dossier(store: Store, actor: str, request_id: str) -> Dossier:
     with store.read() as connection:
         require_role(connection, actor, "compliance_officer", "data_owner", "auditor")
         row = request_row(connection, actor, request_id)
-        _refuse_requester(row, actor)
+        refuse_requester(row, actor)
         return signed_dossier(connection, row)
 
 
-def _refuse_requester(row: Row[tuple[object, ...]], actor: str) -> None:
+def refuse_requester(row: Row[tuple[object, ...]], actor: str) -> None:
     """Whatever else their roles, requesters learn nothing of the attacks on their own request."""
     if row.requester == actor:
         raise PolicyRefusal(
@@ -77,7 +80,7 @@ def audit_report(store: Store, home: Path, actor: str, request_id: str) -> dict[
     with store.write() as connection:
         require_role(connection, actor, "compliance_officer", "auditor")
         row = request_row(connection, actor, request_id)
-        _refuse_requester(row, actor)
+        refuse_requester(row, actor)
         if row.state != "failed":
             signed_dossier(connection, row)
         append(connection, "view", actor=actor, request=request_id, what="exact audit report")
@@ -102,17 +105,17 @@ def _gate(connection: Connection, row: Row[tuple[object, ...]], policy: Policy) 
 
 
 def _decider(
-    connection: Connection, actor: str, request_id: str, dossier_sha256: str
+    connection: Connection, actor: str, request_id: str, dossier_sha256: str, states: tuple[str, ...]
 ) -> tuple[Person, str, Row[tuple[object, ...]], Policy]:
     """Who decides, in which role, on what; every rule that holds for approving and for rejecting."""
     row = request_row(connection, actor, request_id)
     policy = parsed_policy(row.policy_text, row.dataset_id)
     someone = require_role(connection, actor, *policy.approval.roles)
-    _refuse_requester(row, actor)
+    refuse_requester(row, actor)
     made = connection.execute(select(decisions).where(decisions.c.request_id == request_id)).all()
     if any(decision.person == actor for decision in made):
         raise Conflict("You have already decided on this request", remedy="nothing more to do")
-    if row.state not in {"awaiting_decision", "blocked"}:
+    if row.state not in states:
         raise Conflict(
             f"The request is {row.state}; there is nothing to decide",
             allowed="requests that await a decision",
@@ -137,10 +140,13 @@ def approve(
     dossier_sha256: str,
     reason: str,
     ticks: tuple[str, ...],
+    by: SignedIn,
 ) -> RequestView:
     """Sign the statement that names the dossier's hash and every file. The last signature approves."""
     with store.write() as connection:
-        someone, role, row, policy = _decider(connection, actor, request_id, dossier_sha256)
+        someone, role, row, policy = _decider(connection, actor, request_id, dossier_sha256, _WAITING)
+        known = by.proof(connection, actor)
+        _refuse_objected(connection, request_id)
         if iso_now() > row.due:
             raise PolicyRefusal(
                 "The time to decide on this request is over",
@@ -151,7 +157,7 @@ def approve(
         read = signed_dossier(connection, row)
         _check_words(outcome, reason, ticks, read.body["must_tick"])
         signature = sign(home, words_to_sign(home, row, read), actor)
-        _record(connection, someone, role, row, "approve", reason, json.dumps(signature))
+        _record(connection, someone, role, row, "approve", (reason, json.dumps(signature)), known)
         complete = _complete(connection, request_id, policy)
         if complete:
             values = {"state": "approved", "message": "Approved. It can be published."}
@@ -159,6 +165,16 @@ def approve(
             append(connection, "approved", request=request_id)
         post(connection, "decided" if complete else "your_turn", request_id)
     return show(store, actor, request_id)
+
+
+def _refuse_objected(connection: Connection, request_id: str) -> None:
+    query = select(objections.c.id).where(objections.c.request_id == request_id, objections.c.state == "open")
+    if connection.execute(query).first():
+        raise PolicyRefusal(
+            "An auditor objects to this release",
+            allowed="releases without an open objection",
+            remedy="settle it with the auditor, who may withdraw it, or reject the release",
+        )
 
 
 def _check_words(outcome: str, reason: str, ticks: tuple[str, ...], must: list[str]) -> None:
@@ -182,9 +198,11 @@ def _record(
     role: str,
     row: Row[tuple[object, ...]],
     what: str,
-    reason: str,
-    signature: str,
+    said: tuple[str, str],
+    known: dict[str, str],
 ) -> None:
+    """Write a decision down: reason and signature, and how it is known who decided."""
+    reason, signature = said
     if len(reason) > _LONGEST:
         raise BadInput(
             "The reason is too long", allowed=f"at most {_LONGEST} characters", remedy="shorten it"
@@ -195,26 +213,32 @@ def _record(
     )
     read = signed_dossier(connection, row)
     told = {"dossier_sha256": read.sha256, "reason_sha256": reason_sha256(made["reason"], read.body)}
-    append(connection, what, request=row.id, actor=someone.id, role=role, **told)
+    append(connection, what, request=row.id, actor=someone.id, role=role, **told, **known)
 
 
 def _complete(connection: Connection, request_id: str, policy: Policy) -> bool:
-    made = connection.execute(select(decisions).where(decisions.c.request_id == request_id)).all()
+    """Whether enough people have signed who still have the role in which they signed."""
+    query = select(decisions).where(decisions.c.request_id == request_id, decisions.c.decision == "approve")
+    made = [d for d in connection.execute(query).all() if d.role in person(connection, d.person).roles]
     roles = {decision.role for decision in made}
     return len({d.person for d in made}) >= policy.approval.approvers and roles >= set(policy.approval.roles)
 
 
-def reject(store: Store, actor: str, request_id: str, dossier_sha256: str, reason: str) -> RequestView:
-    """One person is enough to say no. The budget stays spent."""
+def reject(
+    store: Store, actor: str, request_id: str, dossier_sha256: str, reason: str, by: SignedIn
+) -> RequestView:
+    """One person is enough to say no, until it is published. The budget stays spent."""
     with store.write() as connection:
-        someone, role, row, _ = _decider(connection, actor, request_id, dossier_sha256)
+        until = (*_WAITING, "approved")
+        someone, role, row, _ = _decider(connection, actor, request_id, dossier_sha256, until)
+        known = by.proof(connection, actor)
         if len(reason.strip()) < _REASON_CHARS:
             raise BadInput(
                 "Rejecting needs a reason",
                 allowed=f"at least {_REASON_CHARS} characters",
                 remedy="write what the requester should know",
             )
-        _record(connection, someone, role, row, "reject", reason, "")
+        _record(connection, someone, role, row, "reject", (reason, ""), known)
         values = {
             "state": "rejected",
             "message": "Rejected. The budget stays spent; the data were looked at.",
@@ -249,7 +273,7 @@ def _announce(
 ) -> bytes:
     """Write down that the release is published, after a rehearsal; the words that were signed."""
     if row.state in {"blocked", "awaiting_decision"}:
-        _refuse_requester(row, actor)
+        refuse_requester(row, actor)
         _gate(connection, row, policy)
     if row.state != "approved":
         raise PolicyRefusal(
@@ -258,6 +282,13 @@ def _announce(
             remedy="collect the missing signatures",
         )
     _gate(connection, row, policy)
+    _refuse_objected(connection, row.id)
+    if not _complete(connection, row.id, policy):
+        raise PolicyRefusal(
+            "A signature no longer counts: the role in which it was given was taken away",
+            allowed="signatures of people who still have the role",
+            remedy="have somebody in that role, who has not decided yet, reject it",
+        )
     words = words_to_sign(home, row, signed_dossier(connection, row))
     manifest = rehearse(home, row, words, _signatures(connection, row.id))
     values = {"state": "published", "bundle": str(bundle_path(home, row)), "message": _PUBLISHED}

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from dpsynth.core.curator import Progress
 from dpsynth.core.errors import BadInput, IntegrityError
-from dpsynth.ledger.scopes import balances
 from dpsynth.ledger.sinks import parse_sinks
 from dpsynth.ledger.store import Store
 from dpsynth.mechanisms.noise import Noise, OpenDPNoise
@@ -28,10 +26,9 @@ from dpsynth.service import (
     requests,
     samples,
 )
-from dpsynth.service.exports import Exports
-from dpsynth.service.notices import Notices
-from dpsynth.service.releases import Releases
+from dpsynth.service.desks import Desks
 from dpsynth.service.samples import SampleForm, SampleView
+from dpsynth.service.signins import SignedIn
 from dpsynth.service.views import (
     BudgetPlan,
     CheckpointView,
@@ -55,19 +52,17 @@ __all__ = ["DATABASE", "DIRECTORIES", "Platform"]
 DATABASE = "ledger.sqlite"
 DIRECTORIES = (".", "secrets", "review", "candidates", "keys", "bundles")
 """Of the state directory; for its owner only."""
-_LEVELS = ("id_space", "dataset", "table", "requester")
 
 
-class Platform:
+class Platform(Desks):
     """The only place that changes state. Every method reads the actor's roles from the database."""
 
-    def __init__(self, home: Path, store: Store, watch: Watch, noise: Noise, lease_seconds: int) -> None:
-        self._home = home
-        self._store = store
-        self._watch = watch
+    def __init__(
+        self, home: Path, store: Store, watch: Watch, noise: Noise, lease_seconds: int, served: bool = False
+    ) -> None:
+        super().__init__(home, store, watch, served)
         self._noise = noise
         self._lease = lease_seconds
-        self._notices = Notices(store, home, self._witnessed)
 
     @classmethod
     def open(
@@ -78,6 +73,7 @@ class Platform:
         checkpoints: str = "",
         noise: Noise | None = None,
         lease_seconds: int = 60,
+        served: bool = False,
     ) -> Platform:
         """Open the state, making it first if it is not there.
 
@@ -91,6 +87,8 @@ class Platform:
             checkpoints: sinks outside, as ``dir:PATH`` or ``git:PATH``, separated by commas.
             noise: a stand-in for the noise source; only tests and the surrogate audits have a use for one.
             lease_seconds: how long a silent worker is believed to be alive.
+            served: whether it acts for people at other machines, as pages do: each decision then needs the
+                sign-in of who decides. Otherwise whoever may open the directory acts as they say.
         """
         if state_dir.exists() and not state_dir.is_dir():
             raise BadInput("The state path is not a directory", remedy="name a directory")
@@ -105,31 +103,12 @@ class Platform:
         else:
             people.ensure_service_key(store, state_dir)
             watch.begin()
-        return cls(state_dir, store, watch, noise or OpenDPNoise(), lease_seconds)
+        return cls(state_dir, store, watch, noise or OpenDPNoise(), lease_seconds, served)
 
     @property
     def alarm(self) -> str:
         """Why nothing may be changed, or an empty text."""
         return self._store.frozen
-
-    @property
-    def notices(self) -> Notices:
-        """Messages to people outside, which are off until somebody sets where they go."""
-        return self._notices
-
-    @contextmanager
-    def _witnessed(self) -> Iterator[None]:
-        """An action that the sinks witness: one that is down stops it before it begins."""
-        self._watch.mark()
-        try:
-            yield
-        finally:
-            self._watch.mark()  # also after a refusal: that leaves an entry too
-
-    @property
-    def releases(self) -> Releases:
-        """What becomes of published releases."""
-        return Releases(self._store, self._home, self._witnessed)
 
     @property
     def keys_dir(self) -> Path:
@@ -141,19 +120,14 @@ class Platform:
         """Published bundles."""
         return self._home / "bundles"
 
-    @property
-    def exports(self) -> Exports:
-        """Documents for those who answer for a dataset."""
-        return Exports(self._store, self._witnessed)
-
     def people(self) -> list[Person]:
         """Everyone with a role."""
         return people.all_people(self._store)
 
-    def add_person(self, person_id: str, name: str, roles: tuple[str, ...]) -> Person:
-        """Add a person and make their signing key."""
+    def add_person(self, person_id: str, name: str, roles: tuple[str, ...], actor: str = "") -> Person:
+        """Add a person and, with roles, their key. Once two people are admins: an admin, without roles."""
         with self._witnessed():
-            return people.add_person(self._store, self._home, person_id, name, roles)
+            return people.add_person(self._store, self._home, person_id, name, roles, actor, self._served)
 
     def register_dataset(
         self, actor: str, policy_path: Path, source_path: Path, reason: str = ""
@@ -166,10 +140,10 @@ class Platform:
         """Proposed versions of policies and what each changes."""
         return changes.list_changes(self._store)
 
-    def approve_change(self, actor: str, change_id: str) -> DatasetInfo:
+    def approve_change(self, actor: str, change_id: str, sign_in: str = "") -> DatasetInfo:
         """Put a proposed version of a policy in force (compliance officers, never its proposer)."""
         with self._witnessed():
-            return changes.approve_change(self._store, actor, change_id)
+            return changes.approve_change(self._store, actor, change_id, SignedIn(sign_in, self._served))
 
     def datasets(self) -> list[DatasetInfo]:
         """Registered datasets."""
@@ -231,18 +205,28 @@ class Platform:
             return decisions.audit_report(self._store, self._home, actor, request_id)
 
     def approve(
-        self, actor: str, request_id: str, dossier_sha256: str, reason: str, ticks: tuple[str, ...]
+        self,
+        actor: str,
+        request_id: str,
+        dossier_sha256: str,
+        reason: str,
+        ticks: tuple[str, ...],
+        sign_in: str = "",
     ) -> RequestView:
-        """Sign a release."""
+        """Sign a release. ``sign_in`` is the actor's, needed where the platform is served."""
+        by = SignedIn(sign_in, self._served)
         with self._witnessed():
             return decisions.approve(
-                self._store, self._home, actor, request_id, dossier_sha256, reason, ticks
+                self._store, self._home, actor, request_id, dossier_sha256, reason, ticks, by
             )
 
-    def reject(self, actor: str, request_id: str, dossier_sha256: str, reason: str) -> RequestView:
+    def reject(
+        self, actor: str, request_id: str, dossier_sha256: str, reason: str, sign_in: str = ""
+    ) -> RequestView:
         """Refuse a release, with a reason."""
+        by = SignedIn(sign_in, self._served)
         with self._witnessed():
-            return decisions.reject(self._store, actor, request_id, dossier_sha256, reason)
+            return decisions.reject(self._store, actor, request_id, dossier_sha256, reason, by)
 
     def publish(self, actor: str, request_id: str) -> Path:
         """Publish an approved release; the bundle's directory."""
@@ -251,12 +235,7 @@ class Platform:
 
     def budget(self, actor: str) -> list[ScopeView]:
         """Budgets. A requester sees the shared budgets and their own ceiling."""
-        with self._store.read() as connection:
-            someone = people.person(connection, actor)
-            found = [quotes.scope_view(balance) for balance in balances(connection)]
-        found.sort(key=lambda scope: (_LEVELS.index(scope.kind), scope.id))
-        wide = set(someone.roles) & {"compliance_officer", "data_owner", "auditor"}
-        return [s for s in found if wide or s.kind != "requester" or s.id.endswith(f":{actor}")]
+        return quotes.budget(self._store, actor)
 
     def ledger_entries(self, actor: str, after: int = 0) -> list[EntryView]:
         """The hash chain, oldest first, for those who answer for it."""

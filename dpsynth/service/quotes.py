@@ -30,10 +30,21 @@ from dpsynth.service.plans import run_plan, within_release_cap
 from dpsynth.service.registry import dataset
 from dpsynth.service.views import DatasetInfo, Quote, RequestForm, ScopeView
 
-__all__ = ["Price", "price", "purpose_counter", "quote", "refuse_looser", "scope_view", "touched_balances"]
+__all__ = [
+    "Price",
+    "budget",
+    "price",
+    "purpose_counter",
+    "quote",
+    "refuse_looser",
+    "scope_view",
+    "touched_balances",
+]
 
 _LONGEST = 4000
 _DELTA = "1e-6"
+_LEVELS = ("id_space", "dataset", "table", "requester")
+_WIDE = ("compliance_officer", "data_owner", "auditor")
 
 
 @dataclass(frozen=True)
@@ -66,6 +77,16 @@ def scope_view(balance: Balance) -> ScopeView:
         epsilon_cap=_words(lambda: epsilon_of_cap(scope.cap, _DELTA)),
         epsilon_spent=_words(lambda: epsilon_at(spent, _DELTA) if spent.rho else "0"),
     )
+
+
+def budget(store: Store, actor: str) -> list[ScopeView]:
+    """Budgets, the widest first. A requester sees the shared ones and their own ceiling."""
+    with store.read() as connection:
+        someone = require_role(connection, actor, "data_scientist", *_WIDE)
+        found = [scope_view(balance) for balance in balances(connection)]
+    found.sort(key=lambda scope: (_LEVELS.index(scope.kind), scope.id))
+    wide = set(someone.roles) & set(_WIDE)
+    return [s for s in found if wide or s.kind != "requester" or s.id.endswith(f":{actor}")]
 
 
 def _words(epsilon: Callable[[], str]) -> str:

@@ -13,11 +13,13 @@ from dpsynth.core.errors import IntegrityError
 from dpsynth.ledger.chain import Entry, read_chain
 from dpsynth.ledger.schema import charges
 from dpsynth.policy.loader import policy_sha256
+from dpsynth.service import access_records
+from dpsynth.service.access_records import reason_sha256
 from dpsynth.service.afterwards import stored_afterwards, told_afterwards
 from dpsynth.service.budgets import part_for, touched_scopes
 from dpsynth.service.outbox import settings, settings_sha256
 from dpsynth.service.registry import parsed_policy
-from dpsynth.service.tables import datasets, decisions, people, policy_changes, requests
+from dpsynth.service.tables import datasets, decisions, policy_changes, requests
 
 __all__ = ["asked_sha256", "dossier_body", "reason_sha256", "reconcile"]
 
@@ -32,6 +34,11 @@ _ASKED = (
 
 _KINDS = (
     ("person", "People, roles or keys"),
+    ("account", "Linked accounts"),
+    ("sign in", "Sign-ins"),
+    ("proposal", "Proposed changes of roles, keys or accounts"),
+    ("objection", "Objections"),
+    ("review", "Reviews"),
     ("dataset", "Registered policies"),
     ("change", "Proposed policies"),
     ("request", "Requests or the policies they are bound to"),
@@ -60,11 +67,6 @@ _ALLOWED = {
 def asked_sha256(values: Mapping[str, Any]) -> str:
     """Digest of what was asked, for the chain: every column of the request that never changes."""
     return digest({name: str(values[name]) for name in _ASKED})
-
-
-def reason_sha256(reason: str, body: Mapping[str, Any]) -> str:
-    """Digest of a decision's reason, for the chain; the salt of the dossier keeps it from being guessed."""
-    return digest({"reason": reason, "salt": body["salt"]})
 
 
 def dossier_body(row: Row[tuple[object, ...]]) -> dict[str, Any]:
@@ -139,14 +141,12 @@ def _check_notices(connection: Connection, fail: Fail) -> None:
 
 
 def _told(connection: Connection) -> Facts:
-    facts: Facts = {name: set() for name, _ in _KINDS}
+    facts: Facts = {name: set() for name, _ in _KINDS} | access_records.told(connection)
     in_force: dict[str, str] = {}
     proposed: dict[str, tuple[Any, ...]] = {}
     for entry in read_chain(connection):
         body = entry.body
         match entry.kind:
-            case "person":
-                facts["person"].add((body["person"], tuple(body["roles"]), body["key_id"]))
             case "dataset":
                 in_force[body["dataset"]] = body["policy_sha256"]
             case "policy proposed":
@@ -173,8 +173,7 @@ def _stored(connection: Connection) -> Facts:
     registered = connection.execute(select(datasets)).all()
     proposed = connection.execute(select(policy_changes)).all()
     read = {r.id: dossier_body(r) for r in asked if r.dossier or r.verdict}
-    return {
-        "person": {(p.id, tuple(json.loads(p.roles)), p.key_id) for p in connection.execute(select(people))},
+    return access_records.stored(connection, read) | {
         "dataset": {(d.id, policy_sha256(parsed_policy(d.policy_text, d.id))) for d in registered},
         "change": {
             (

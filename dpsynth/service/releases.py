@@ -27,6 +27,7 @@ from dpsynth.service.people import require_role
 from dpsynth.service.proving import proof_of, revocation_list, revoked_releases
 from dpsynth.service.requests import request_row
 from dpsynth.service.signing import bundle_path
+from dpsynth.service.signins import SignedIn
 from dpsynth.service.stopping import STOPPERS
 from dpsynth.service.tables import requests
 from dpsynth.service.views import PauseView, RequestView
@@ -47,16 +48,24 @@ class Releases:
     """What is true of expiry and revocation."""
 
     def __init__(
-        self, store: Store, home: Path, witnessed: Callable[[], AbstractContextManager[None]]
+        self,
+        store: Store,
+        home: Path,
+        witnessed: Callable[[], AbstractContextManager[None]],
+        served: bool = False,
     ) -> None:
         self._store = store
         self._home = home
         self._witnessed = witnessed
+        self._served = served
 
-    def revoke(self, actor: str, request_id: str, reason: str, kind: str = "other") -> RequestView:
+    def revoke(
+        self, actor: str, request_id: str, reason: str, kind: str = "other", sign_in: str = ""
+    ) -> RequestView:
         """Revoke a published release (compliance officers and data owners, never its requester)."""
+        by = SignedIn(sign_in, self._served)
         with self._witnessed():
-            return revoking.revoke(self._store, self._home, actor, request_id, reason, kind)
+            return revoking.revoke(self._store, self._home, actor, request_id, (reason, kind), by)
 
     def revocations(self) -> bytes:
         """The signed list of revoked releases as it is now, also put beside the bundles. For everybody."""

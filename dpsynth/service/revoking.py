@@ -18,6 +18,7 @@ from dpsynth.service.people import require_role
 from dpsynth.service.proving import revocation_list
 from dpsynth.service.records import dossier_body, reason_sha256
 from dpsynth.service.requests import request_row, show
+from dpsynth.service.signins import SignedIn
 from dpsynth.service.stopping import STOPPERS, told_reason
 from dpsynth.service.tables import requests, revocations
 from dpsynth.service.views import RequestView
@@ -26,17 +27,19 @@ __all__ = ["revoke", "write_list"]
 
 
 def revoke(
-    store: Store, home: Path, actor: str, request_id: str, reason: str, kind: str = "other"
+    store: Store, home: Path, actor: str, request_id: str, said: tuple[str, str], by: SignedIn
 ) -> RequestView:
     """Revoke a published release, and write the signed list anew.
 
     Args:
-        reason: for the review room, 10 to 4000 characters.
-        kind: what the public is told, one of publish.revocation.REASONS.
+        said: a reason for the review room, 10 to 4000 characters, and what the public is told, one of
+            publish.revocation.REASONS.
+        by: how it is known who revokes.
 
-    Raises PolicyRefusal for other roles and for the requester, Conflict where the release is not published.
+    Raises PolicyRefusal for other roles, for the requester and where a fresh sign-in is missing, Conflict
+    where the release is not published.
     """
-    words = told_reason(reason)
+    words, kind = told_reason(said[0]), said[1]
     if kind not in REASONS:
         raise BadInput(
             "There is no such kind of reason", allowed=", ".join(sorted(REASONS)), remedy="name one of them"
@@ -45,6 +48,7 @@ def revoke(
         someone = require_role(connection, actor, *STOPPERS)
         row = request_row(connection, actor, request_id)
         _require_revocable(row, actor)
+        known = by.proof(connection, actor)
         number = connection.execute(select(func.count()).select_from(revocations)).scalar_one() + 1
         role = next(role for role in STOPPERS if role in someone.roles)
         told = {"number": number, "request_id": request_id, "person": actor, "role": role, "kind": kind}
@@ -54,8 +58,8 @@ def revoke(
         connection.execute(
             update(requests).where(requests.c.id == request_id).values(state="revoked", message=message)
         )
-        said = {"number": number, "role": role, "reason": kind, "reason_sha256": _hidden(row, words)}
-        append(connection, "revoke", request=request_id, actor=actor, moment=moment, **said)
+        facts = {"number": number, "role": role, "reason": kind, "reason_sha256": _hidden(row, words)}
+        append(connection, "revoke", request=request_id, actor=actor, moment=moment, **facts, **known)
     write_list(store, home)
     return show(store, actor, request_id)
 

@@ -6,10 +6,12 @@ import streamlit as st
 
 from dpsynth.core.errors import Conflict, DpsynthError
 from dpsynth.service import Dossier, RequestView
+from dpsynth.ui.objections import auditors
 from dpsynth.ui.places import flash
 from dpsynth.ui.revoking import revoke_form
 from dpsynth.ui.session import Session
 from dpsynth.ui.show import decisions_table, refusals_shown, show_refusal
+from dpsynth.ui.signin import step_up
 from dpsynth.ui.words import RECALL, STATES, verify_command
 
 __all__ = ["decide", "forget_opened"]
@@ -34,20 +36,36 @@ def decide(session: Session, view: RequestView, found: Dossier) -> None:
     """The last part of the dossier, according to the request's state and to who looks."""
     st.header("Decision", divider="gray")
     decisions_table(view.decisions, reasons_of=("approve", "reject"))
+    fresh = _may_act(session, view) and step_up(session, view.id)
+    objected = auditors(session, view, found, fresh)
     st.info(RECALL, icon=":material/info:")
     if view.state == "published":
         _published(session, view.bundle)
         revoke_form(session, view)
     elif view.state == "approved":
-        _publish(session, view)
+        _publish(session, view, objected)
+        if objected and fresh and _undecided(session, view):
+            _reject_approved(session, view, found)
     elif view.state not in ("awaiting_decision", "blocked"):
         st.write(_CLOSED.get(view.state, STATES[view.state].text))
-    elif any(one.person == session.actor for one in view.decisions):
+    elif not _undecided(session, view):
         st.write("You have decided on this request. It waits for somebody else.")
     elif not session.has("compliance_officer", "data_owner"):
         st.write("You may read this dossier; compliance officers and data owners decide.")
-    else:
-        _sign(session, view, found)
+    elif fresh:
+        _sign(session, view, found, objected)
+
+
+def _undecided(session: Session, view: RequestView) -> bool:
+    return all(one.person != session.person.id for one in view.decisions)
+
+
+def _may_act(session: Session, view: RequestView) -> bool:
+    """Whether a fresh sign-in would let this person do anything here."""
+    if view.state not in ("awaiting_decision", "blocked", "approved"):
+        return False
+    approver = session.has("compliance_officer", "data_owner") and _undecided(session, view)
+    return session.has("auditor") or approver
 
 
 def _opened(session: Session, view: RequestView, found: Dossier) -> str:
@@ -60,7 +78,7 @@ def _opened(session: Session, view: RequestView, found: Dossier) -> str:
     return str(kept[1])
 
 
-def _sign(session: Session, view: RequestView, found: Dossier) -> None:
+def _sign(session: Session, view: RequestView, found: Dossier, objected: bool) -> None:
     opened = _opened(session, view, found)
     if opened != found.sha256:
         st.error(f"The dossier {_CHANGED}. Read it again from the top.", icon=":material/difference:")
@@ -69,7 +87,8 @@ def _sign(session: Session, view: RequestView, found: Dossier) -> None:
             st.rerun()
         return
     ticks = _ticks(view, found.body["must_tick"])
-    blocked = view.state == "blocked" or found.body["gate"] == "blocked"
+    failed = view.state == "blocked" or found.body["gate"] == "blocked"
+    blocked = failed or objected
     needs_reason = found.body["gate"] == "eligible_with_reason"
     reason = st.text_area(
         "Reason (needed to reject" + (" and, for this release, to approve)" if needs_reason else ")"),
@@ -78,7 +97,8 @@ def _sign(session: Session, view: RequestView, found: Dossier) -> None:
         key=f"reason-{view.id}",
     )
     if blocked:
-        st.warning("Approving is not possible: a check fails.", icon=":material/block:")
+        why = "a check fails" if failed else "an auditor objects"
+        st.warning(f"Approving is not possible: {why}.", icon=":material/block:")
     all_ticked = len(ticks) == len(found.body["must_tick"])
     if not all_ticked and not blocked:
         st.caption("Approve becomes available once every check above is ticked.")
@@ -105,7 +125,7 @@ def _ticks(view: RequestView, must: list[str]) -> tuple[str, ...]:
 
 def _send(session: Session, view: RequestView, opened: str, reason: str, ticks: tuple[str, ...]) -> None:
     try:
-        after = session.platform.approve(session.actor, view.id, opened, reason, ticks)
+        after = session.platform.approve(session.actor, view.id, opened, reason, ticks, session.sign_in)
     except DpsynthError as error:
         _explain(error)
         return
@@ -116,13 +136,20 @@ def _send(session: Session, view: RequestView, opened: str, reason: str, ticks: 
 
 def _refuse(session: Session, view: RequestView, opened: str, reason: str) -> None:
     try:
-        session.platform.reject(session.actor, view.id, opened, reason)
+        session.platform.reject(session.actor, view.id, opened, reason, session.sign_in)
     except DpsynthError as error:
         _explain(error)
         return
     forget_opened()
     flash("Rejected. The requester sees your reason.")
     st.rerun()
+
+
+def _reject_approved(session: Session, view: RequestView, found: Dossier) -> None:
+    """All have signed, an auditor objects: an approver who has not decided may still say no."""
+    reason = st.text_area("Reason (needed to reject)", max_chars=4000, key=f"reason-{view.id}")
+    if st.button("Reject", icon=":material/thumb_down:", key="reject"):
+        _refuse(session, view, found.sha256, reason)
 
 
 def _explain(error: DpsynthError) -> None:
@@ -132,11 +159,13 @@ def _explain(error: DpsynthError) -> None:
     show_refusal(error)
 
 
-def _publish(session: Session, view: RequestView) -> None:
+def _publish(session: Session, view: RequestView, objected: bool) -> None:
     st.success("All signatures are in. It can be published.", icon=":material/task_alt:")
     if not session.has("compliance_officer", "data_owner"):
         return
-    if st.button("Publish", type="primary", icon=":material/publish:", key="publish"):
+    if objected:
+        st.warning("Publishing is not possible: an auditor objects.", icon=":material/block:")
+    if st.button("Publish", type="primary", icon=":material/publish:", disabled=objected, key="publish"):
         with refusals_shown():
             session.platform.publish(session.actor, view.id)
             flash("Published. The bundle was verified before it appeared.")

@@ -1,4 +1,4 @@
-"""The entry: theme, demo sign-in, menu by role, deep links."""
+"""The entry: theme, sign-in, menu by role, deep links."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ from collections.abc import Callable
 import streamlit as st
 
 from dpsynth.core.errors import DpsynthError
-from dpsynth.ui import budget, dossier, inbox, my_requests, new_request
+from dpsynth.ui import access_log, budget, dossier, inbox, my_requests, new_request, people
 from dpsynth.ui.audit_view import forget_numbers
 from dpsynth.ui.decision import forget_opened
 from dpsynth.ui.places import (
+    ACCESS_LOG,
     BUDGET,
     DOSSIER,
     INBOX,
     MY_REQUESTS,
     NEW_REQUEST,
+    PEOPLE,
     PLACES,
     START,
     Place,
@@ -23,8 +25,9 @@ from dpsynth.ui.places import (
     go,
     home_of,
 )
-from dpsynth.ui.session import BANNER, JUST_CHOSEN, Session, demo_allowed, open_platform, sign_in
+from dpsynth.ui.session import Session, open_platform
 from dpsynth.ui.show import show_refusal
+from dpsynth.ui.signin import JUST_CHOSEN, demo_allowed, sign_in, where_to
 from dpsynth.ui.words import ROLES, escaped, role_text
 
 __all__ = ["main"]
@@ -35,49 +38,46 @@ _PAGES: dict[Place, Callable[[Session], None]] = {
     NEW_REQUEST: new_request.page,
     MY_REQUESTS: my_requests.page,
     BUDGET: budget.page,
+    ACCESS_LOG: access_log.page,
+    PEOPLE: people.page,
 }
 
 
 def main() -> None:
     """Run one page for whoever is signed in. Streamlit calls this at every interaction."""
     st.set_page_config(page_title="dpsynth", page_icon=":material/shield_lock:", layout="wide")
-    if not demo_allowed():
-        _menu(None)
-        _no_sign_in()
-        return
-    st.error(BANNER, icon=":material/warning:")
+    session: Session | None = None
     try:
-        platform = open_platform()
-        if platform.alarm:
-            st.error(f"Nothing can be changed here: {escaped(platform.alarm)}.", icon=":material/lock:")
-        session = sign_in(platform)
+        session = _signed_in()
     except DpsynthError as error:
-        _menu(None)
         show_refusal(error)
-        return
     chosen = _menu(session)
     if session is not None:
-        if st.session_state.pop(JUST_CHOSEN, False) and not session.has(*_roles_of(chosen)):
-            go(home_of(session.person.roles))
-        if chosen.url_path != DOSSIER.url:
-            forget_opened()
-            forget_numbers()
-        flash()
-        chosen.run()
+        _page(session, chosen)
+
+
+def _signed_in() -> Session | None:
+    """Whoever looks; a ledger that is not what it was is told of only where somebody may know it."""
+    platform = open_platform()
+    session = None if demo_allowed() else sign_in(platform)
+    if platform.alarm and (session is not None or demo_allowed()):
+        st.error(f"Nothing can be changed here: {escaped(platform.alarm)}.", icon=":material/lock:")
+    return sign_in(platform) if demo_allowed() else session
+
+
+def _page(session: Session, chosen: st.Page) -> None:
+    if st.session_state.pop(JUST_CHOSEN, False) and not session.has(*_roles_of(chosen)):
+        go(home_of(session.person.roles))
+    if chosen.url_path != DOSSIER.url:
+        forget_opened()
+        forget_numbers()
+    flash()
+    chosen.run()
 
 
 def _roles_of(chosen: st.Page) -> tuple[str, ...]:
     """Roles that find a page in their menu; the start page sends everybody on by itself."""
     return next((place.roles for place in PLACES if place.url == chosen.url_path), tuple(ROLES))
-
-
-def _no_sign_in() -> None:
-    st.title("Sign-in is not configured")
-    st.write(
-        "These pages show nothing and do nothing until somebody can sign in. This version knows only the "
-        "demo sign-in; it is for one machine and one person trying things out."
-    )
-    st.code("DPSYNTH_DEMO=1 streamlit run app.py", language=None)
 
 
 def _menu(session: Session | None) -> st.Page:
@@ -114,7 +114,7 @@ def _runner(place: Place, session: Session | None) -> Callable[[], None]:
 
 def _start(session: Session) -> None:
     """The address without a page: a link to one request opens it where this person can see it."""
-    request_id = st.query_params.get("request", "")
+    request_id = st.query_params.get("request", "") or where_to(session)
     if not request_id:
         go(home_of(session.person.roles))
     go(DOSSIER if session.has(*DOSSIER.roles) else MY_REQUESTS, request_id)

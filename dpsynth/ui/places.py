@@ -8,11 +8,13 @@ from typing import NoReturn
 import streamlit as st
 
 __all__ = [
+    "ACCESS_LOG",
     "BUDGET",
     "DOSSIER",
     "INBOX",
     "MY_REQUESTS",
     "NEW_REQUEST",
+    "PEOPLE",
     "PLACES",
     "START",
     "Place",
@@ -40,8 +42,10 @@ DOSSIER = Place("dossier", "Dossier", ":material/description:", _DECIDERS)
 NEW_REQUEST = Place("new-request", "New request", ":material/add_circle:", ("data_scientist",))
 MY_REQUESTS = Place("my-requests", "My requests", ":material/list_alt:", ("data_scientist",))
 BUDGET = Place("budget", "Budget board", ":material/account_balance_wallet:", ("data_scientist", *_DECIDERS))
+ACCESS_LOG = Place("access-log", "Access log", ":material/visibility:", ("auditor",))
+PEOPLE = Place("people", "People and keys", ":material/group:", ("admin",))
 START = Place("start", "Start", ":material/home:", ())
-PLACES = (INBOX, DOSSIER, NEW_REQUEST, MY_REQUESTS, BUDGET)
+PLACES = (INBOX, DOSSIER, NEW_REQUEST, MY_REQUESTS, BUDGET, ACCESS_LOG, PEOPLE)
 
 
 def home_of(roles: tuple[str, ...]) -> Place:

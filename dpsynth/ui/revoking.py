@@ -28,6 +28,6 @@ def revoke_form(session: Session, view: RequestView) -> None:
         st.warning(RECALL, icon=":material/info:")
         if st.button("Revoke", icon=":material/cancel:", key="revoke"):
             with refusals_shown():
-                session.platform.releases.revoke(session.actor, view.id, reason, kind)
+                session.platform.releases.revoke(session.actor, view.id, reason, kind, session.sign_in)
                 flash("Revoked. Hand the new list of revoked releases to those who verify.")
                 st.rerun()

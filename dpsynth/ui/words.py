@@ -78,6 +78,7 @@ ROLES: dict[str, str] = {
     "compliance_officer": "compliance officer",
     "data_owner": "data owner",
     "auditor": "auditor",
+    "admin": "admin",
 }
 
 SYNTHESIZERS: dict[str, str] = {

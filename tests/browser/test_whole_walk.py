@@ -44,6 +44,7 @@ WAIT = 90_000
 def home(tmp_path: Path) -> Path:
     """A state with three people and one table."""
     platform = Platform.open(tmp_path / "state")
+    platform.access.mark_demo()
     platform.add_person("sam", "Sam Rivera", ("data_scientist",))
     platform.add_person("carol", "Carol Okafor", ("compliance_officer",))
     platform.add_person("dana", "Dana Lindqvist", ("data_owner",))

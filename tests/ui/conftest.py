@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -64,13 +65,17 @@ def form(purpose: str = HOSTILE, epsilon: str = "1") -> RequestForm:
 
 @pytest.fixture(scope="session")
 def registered(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four people and one table; nothing asked for."""
+    """Seven people of a demonstration and one table; nothing asked for."""
     home = tmp_path_factory.mktemp("state")
     platform = Platform.open(home)
+    platform.access.mark_demo()
     platform.add_person("sam", "Sam Rivera", ("data_scientist",))
     platform.add_person("noor", "Noor Haddad", ("data_scientist",))
     platform.add_person("carol", "Carol Okafor", ("compliance_officer",))
     platform.add_person("dana", "Dana Lindqvist", ("data_owner",))
+    platform.add_person("ada", "Ada Brandt", ("auditor",))
+    platform.add_person("amal", "Amal Said", ("admin",))
+    platform.add_person("bela", "Bela Novak", ("admin",))
     source = home / "rand.csv"
     sm.datasets.randhie.load_pandas().data.to_csv(source, index=False)
     platform.register_dataset("dana", ROOT / "policies" / "rand-health.yaml", source)
@@ -141,7 +146,9 @@ def open_as() -> Open:
         if page:
             # AppTest has no way to type an address: pages are told apart by the digest of theirs.
             at._page_hash = calc_hash(page)
-        at.session_state["actor"] = person
+        sinks = os.environ.get("DPSYNTH_CHECKPOINTS", "")
+        platform = Platform.open(Path(os.environ["DPSYNTH_STATE"]), checkpoints=sinks)
+        at.session_state["sign-in"] = platform.access.demo_sign_in(person)
         return at.run()
 
     return run

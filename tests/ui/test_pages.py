@@ -69,7 +69,7 @@ def press(at: AppTest, label: str) -> AppTest:
 def test_without_the_demo_switch_nobody_can_sign_in(desk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DPSYNTH_DEMO")
     at = AppTest.from_file(APP, default_timeout=60)
-    at.session_state["actor"] = "carol"
+    at.session_state["sign-in"] = desk.platform.access.demo_sign_in("carol")
     at.run()
     assert at.title[0].value == "Sign-in is not configured"
     assert not at.button
@@ -80,7 +80,7 @@ def test_without_the_demo_switch_nobody_can_sign_in(desk: Any, monkeypatch: pyte
 @pytest.mark.parametrize("value", ["0", "true", ""])
 def test_only_a_one_switches_the_demo_on(desk: Any, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("DPSYNTH_DEMO", value)
-    assert AppTest.from_file(APP).run().title[0].value == "Sign-in is not configured"
+    assert AppTest.from_file(APP, default_timeout=60).run().title[0].value == "Sign-in is not configured"
 
 
 def test_the_demo_sign_in_says_that_anyone_can_act_as_anyone(desk: Any) -> None:
@@ -112,6 +112,8 @@ THEIRS = {
     "sam": {"new-request", "my-requests", "budget"},
     "carol": {"inbox", "dossier", "budget"},
     "dana": {"inbox", "dossier", "budget"},
+    "ada": {"inbox", "dossier", "budget", "access-log"},
+    "amal": {"people"},
 }
 
 
@@ -119,7 +121,7 @@ THEIRS = {
 def test_a_typed_address_of_a_page_for_another_role_is_answered_in_words(
     desk: Any, open_as: Any, person: str
 ) -> None:
-    for page in ("inbox", "dossier", "new-request", "my-requests", "budget"):
+    for page in ("inbox", "dossier", "new-request", "my-requests", "budget", "access-log", "people"):
         at = open_as(person, page)
         assert not at.exception
         refused = any("This page is for the" in text for text in words(at))
@@ -354,9 +356,10 @@ def test_a_ledger_that_is_not_the_one_that_was_witnessed_is_shown_and_cannot_be_
     for path in desk.home.glob("ledger.sqlite*"):
         path.unlink()
     shutil.copy(kept, desk.home / "ledger.sqlite")
-    at = open_as("sam", "my-requests")
+    at = press(AppTest.from_file(APP, default_timeout=60).run(), "Continue as Sam Rivera")
     assert not at.exception
     assert any(text.startswith("Nothing can be changed here: ") for text in words(at))
+    assert any("The ledger is read-only" in text for text in words(at))
     assert made.id not in everything(at)
 
 
