@@ -212,6 +212,15 @@ def test_every_decision_of_a_page_needs_a_sign_in_and_the_chain_says_which_kind(
     assert told["carol"]["method"] == "oidc"
     assert told["carol"]["authenticated"] == page.access.this(fresh).authenticated
     assert (told["dana"]["method"], told["dana"]["authenticated"]) == ("cli", "")
+    platform.publish("carol", request.id)
+    with pytest.raises(PolicyRefusal, match="needs the sign-in"):
+        page.releases.revoke("carol", request.id, "A mistake in the terms.")
+    with pytest.raises(NotFresh):
+        page.releases.revoke("carol", request.id, "A mistake in the terms.", sign_in=stale)
+    assert page.request("carol", request.id).state == "published"
+    page.releases.revoke("carol", request.id, "A mistake in the terms.", sign_in=fresh)
+    (revoked,) = [e.body for e in platform.ledger_entries("ada") if e.kind == "revoke"]
+    assert revoked["method"] == "oidc"
     assert platform.verify_ledger() > 0
 
 
