@@ -137,7 +137,7 @@ class Notices:
     def _take_up(self, channel: str, moment: int) -> Row[tuple[object, ...]] | None:
         """The oldest notice that is due, kept from other workers for a while; without a lock if none is."""
         due = (notices.c.channel == channel) & (notices.c.sent == "") & (notices.c.next_try <= moment)
-        query = select(notices).where(due).order_by(notices.c.made, notices.c.id).limit(1)
+        query = select(notices).where(due).order_by(notices.c.seq, notices.c.id).limit(1)
         with self._store.read() as connection:
             if connection.execute(query).first() is None:
                 return None

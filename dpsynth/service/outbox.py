@@ -104,10 +104,11 @@ def post(connection: Connection, kind: str, about: str, occasion: str = "") -> N
     if not channels:
         return
     named = about if _ID.fullmatch(about) else ""
-    name = notice_id(kind, named, occasion or str(read_head(connection).seq))
+    seq = read_head(connection).seq
+    name = notice_id(kind, named, occasion or str(seq))
     if is_written(connection, name):
         return
-    told = {"id": name, "kind": kind, "about": named, "made": iso_now()}
+    told = {"id": name, "seq": seq, "kind": kind, "about": named, "made": iso_now()}
     rows = [{**told, "channel": channel, "tries": 0, "next_try": 0, "sent": ""} for channel in channels]
     connection.execute(notices.insert(), rows)
 

@@ -139,6 +139,7 @@ notices = Table(
     metadata,
     Column("id", String, primary_key=True),
     Column("channel", String, primary_key=True),
+    Column("seq", BigInteger, nullable=False),
     Column("kind", String, nullable=False),
     Column("about", String, nullable=False),
     Column("made", String, nullable=False),
@@ -147,4 +148,7 @@ notices = Table(
     Column("sent", String, nullable=False),
     Index("notice_waiting", "sent", "next_try"),
 )
-"""The outbox: a row for each notice and channel, written with the change that it tells of."""
+"""The outbox: a row for each notice and channel, written with the change that it tells of.
+
+``seq`` is the ledger's newest entry at that time: notices go out in this order.
+"""

@@ -24,6 +24,7 @@ def upgrade() -> None:
         "notice",
         sa.Column("id", sa.String, primary_key=True),
         sa.Column("channel", sa.String, primary_key=True),
+        sa.Column("seq", sa.BigInteger, nullable=False),
         *_strings("kind", "about", "made"),
         sa.Column("tries", sa.Integer, nullable=False),
         sa.Column("next_try", sa.BigInteger, nullable=False),
