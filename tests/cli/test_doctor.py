@@ -94,7 +94,7 @@ def test_what_is_printed_for_people_says_what_to_do(run: Any, place: Path) -> No
 
 
 def break_database(state: Path) -> None:
-    for path in state.glob("ledger.sqlite-*"):
+    for path in state.glob("ledger.sqlite*"):  # a new file: connections that are still open read the old one
         path.unlink()
     (state / "ledger.sqlite").write_bytes(b"no database at all " * 500)
 

@@ -212,6 +212,23 @@ def test_every_decision_of_a_page_needs_a_sign_in_and_the_chain_says_which_kind(
     assert told["carol"]["method"] == "oidc"
     assert told["carol"]["authenticated"] == page.access.this(fresh).authenticated
     assert (told["dana"]["method"], told["dana"]["authenticated"]) == ("cli", "")
+    assert platform.verify_ledger() > 0
+
+
+def test_a_page_revokes_with_a_fresh_sign_in_only(
+    platform: Platform, form: Callable[..., RequestForm]
+) -> None:
+    request = platform.submit("sam", form())
+    platform.run_once("worker")
+    read = platform.dossier("carol", request.id)
+    for person in ("carol", "dana"):
+        platform.approve(
+            person, request.id, read.sha256, "Read and discussed.", tuple(read.body["must_tick"])
+        )
+    page = Platform.open(platform.keys_dir.parent, served=True)
+    platform.access.link("", "carol", account_text(ISSUER, "subject", "1"))
+    fresh = page.access.sign_in(token(asked=True))
+    stale = page.access.sign_in(token(nonce="m" * 20))
     platform.publish("carol", request.id)
     with pytest.raises(PolicyRefusal, match="needs the sign-in"):
         page.releases.revoke("carol", request.id, "A mistake in the terms.")
