@@ -265,14 +265,14 @@ def verify_bundle(
     _check_guarantee(policy, stated, run)
     check_tables(files, policy.domain(), policy.synthesis.output_rows_value)
     _check_time(policy, predicate, now)
+    lines, notes = _lines(files, approvers, predicate), tuple[str, ...]()
+    if proven:
+        people, manifest = frozenset(key.person for key in approvers), sha256_hex(manifest_bytes(files))
+        story = Story(predicate, people, manifest, _omega(stated["guarantee"]))
+        facts, notes = check_outside(directory, trust, story, outside or Outside(), now)
+        lines += facts
     check_standards(policy, files)
-    lines = _lines(files, approvers, predicate)
-    if not proven:
-        return VerifyReport(predicate["release_id"], lines)
-    people, manifest = frozenset(key.person for key in approvers), sha256_hex(manifest_bytes(files))
-    story = Story(predicate, people, manifest, _omega(stated["guarantee"]))
-    facts, notes = check_outside(directory, trust, story, outside or Outside(), now)
-    return VerifyReport(predicate["release_id"], lines + facts, notes)
+    return VerifyReport(predicate["release_id"], lines, notes)
 
 
 def _lines(

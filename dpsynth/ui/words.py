@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import shlex
 import unicodedata
 from dataclasses import dataclass
@@ -91,6 +92,7 @@ SYNTHESIZERS: dict[str, str] = {
 }
 
 _NANO = Decimal(10) ** 9
+_ADDRESS = re.compile(r"\\:(?=//)|www(?=\\\.)|(?<=\w)(?=\\@)", re.IGNORECASE)
 _HIDDEN = {"Cc", "Cf", "Cs", "Co"}
 
 
@@ -113,8 +115,12 @@ def plain_text(text: str) -> str:
 
 
 def escaped(text: str) -> str:
-    """Text with every sign that Markdown could read escaped, for titles; a shortcode's colons are parted."""
-    return "".join(f"\\{c}" if c in "\\`*_{}[]()<>#+-.!|$~^=&@:" else c for c in plain_text(text))
+    """Text with every sign that Markdown could read escaped, for titles; a shortcode's colons are parted.
+
+    Addresses become links whatever is escaped in them, so an invisible joiner parts these too.
+    """
+    marked = "".join(f"\\{c}" if c in "\\`*_{}[]()<>#+-.!|$~^=&@:" else c for c in plain_text(text))
+    return _ADDRESS.sub(lambda found: f"{found[0]}\N{WORD JOINER}", marked)
 
 
 def _seconds(first: str, second: datetime) -> float:

@@ -23,8 +23,10 @@ WAIT = 120_000
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[str]:
-    """Address of the pages of a state with one person."""
-    Platform.open(tmp_path / "state").add_person("carol", "Carol Okafor", ("compliance_officer",))
+    """Address of the pages of a demonstration with one person."""
+    platform = Platform.open(tmp_path / "state")
+    platform.access.mark_demo()
+    platform.add_person("carol", "Carol Okafor", ("compliance_officer",))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
-RANDOM_KILLS = 40
+RANDOM_KILLS = 12
 
 
 @pytest.fixture(scope="module")

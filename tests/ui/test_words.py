@@ -92,3 +92,11 @@ def test_a_bar_counts_forfeited_budget_once() -> None:
     bar = scope_bar(scope)  # type: ignore[arg-type]
     assert dict(bar.parts) == {"spent": 40, "forfeited": 30, "held": 10, "left": 20}
     assert sum(nano for _, nano in bar.parts) == bar.cap_nano
+
+
+def test_addresses_are_parted_so_that_none_becomes_a_link() -> None:
+    joiner = "\N{WORD JOINER}"
+    assert escaped("see https://a.example") == f"see https\\:{joiner}//a\\.example"
+    assert escaped("www.example") == f"www{joiner}\\.example"
+    assert escaped("dana@example") == f"dana{joiner}\\@example"
+    assert joiner not in escaped("epsilon: 1, rho 0.02, a/b, 3 @ 4")
