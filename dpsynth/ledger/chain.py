@@ -35,6 +35,8 @@ __all__ = [
 ]
 
 _FRAME = frozenset({"kind", "seq", "time", "salt"})
+_OF_A_RUN = frozenset({"settled", "forfeited", "dossier"})
+"""Written by a run after it opened the table."""
 _REMEDY = "stop all work on this state, keep a copy, and compare it with the last backup"
 
 
@@ -75,7 +77,7 @@ def append(connection: Connection, kind: str, **body: Any) -> Entry:
     full = {
         "kind": kind,
         "seq": last.seq + 1,
-        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "time": _time_of(kind),
         "salt": secrets.token_hex(16),
         **body,
     }
@@ -86,6 +88,17 @@ def append(connection: Connection, kind: str, **body: Any) -> Entry:
     )
     connection.execute(update(head).values(seq=last.seq + 1, hash=found))
     return _entry(full, found)
+
+
+def _time_of(kind: str) -> str:
+    """Now: to the second, or to the hour where a run writes the entry.
+
+    How long a run took depends on the rows, nobody paid for it, and a ledger proof shows these entries.
+    """
+    now = datetime.now(UTC)
+    if kind in _OF_A_RUN:
+        now = now.replace(minute=0, second=0)
+    return now.isoformat(timespec="seconds")
 
 
 def _entry(full: dict[str, Any], found: str) -> Entry:

@@ -205,7 +205,8 @@ class Run:
             partition=self._row.part,
             purpose=self._row.purpose,
             recipients=self._policy.release.recipients,
-            issued=datetime.now(UTC),
+            # To the hour: how long a run took depends on the rows, and this is published.
+            issued=datetime.now(UTC).replace(minute=0, second=0, microsecond=0),
             versions=self._versions(),
             isolation=self._isolation(),
             environment=installed(),

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -71,6 +72,27 @@ def test_two_approvals_of_both_roles_publish_a_bundle_that_anyone_can_verify(
     assert platform.publish("dana", request.id) == bundle
     assert platform.request("sam", request.id).state == "published"
     assert platform.verify_ledger() == len(platform.ledger_entries("ada"))
+
+
+def test_how_long_a_run_took_is_published_to_the_hour_only(platform: Platform, form: Form) -> None:
+    """A clock at half past the hour would show in every file and entry that a run writes."""
+    late = datetime.now(UTC).replace(minute=31, second=7)
+
+    class Late(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> Late:
+            return cls.fromtimestamp(late.timestamp(), tz)
+
+    with pytest.MonkeyPatch.context() as patch:
+        for room in ("dpsynth.ledger.chain", "dpsynth.service.pipeline"):
+            patch.setattr(f"{room}.datetime", Late)
+        request, _ = walk_to_decision(platform, form())
+    candidate = platform.bundles_dir.parent / "candidates" / request.id
+    for path in candidate.rglob("*.*"):
+        assert b":31:07" not in path.read_bytes(), path.name
+    times = {entry.kind: entry.time[14:19] for entry in platform.ledger_entries("ada")}
+    assert (times["settled"], times["dossier"]) == ("00:00", "00:00")
+    assert times["committed"] == "31:07"
 
 
 def test_nobody_approves_their_own_request_nor_twice_nor_without_a_role(
