@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from importlib.metadata import distributions
+from importlib.metadata import Distribution, distributions
 from typing import Any
 from urllib.parse import quote
 
@@ -19,16 +19,33 @@ __all__ = ["PROGRAM", "bill_of_materials", "installed", "packages_of"]
 PROGRAM = "dpsynth-platform"
 
 _ENVIRONMENT = "dpsynth:environment"
+_NAME = re.compile(r"[A-Za-z0-9._-]*")
 
 
 def installed() -> dict[str, str]:
-    """Name to version of every package that this interpreter can import, names as PyPI normalises them."""
-    found: dict[str, str] = {}
+    """Name to version of this program's packages: itself, what it asks for, and what these ask for.
+
+    Names are as PyPI normalises them. What else lies in the environment had no part in the release, and its
+    names may be nobody else's business.
+    """
+    found: dict[str, Distribution] = {}
     for one in distributions():
         # The first of two on the path is the one that is imported; a broken one has no name.
         if name := one.metadata["Name"]:
-            found.setdefault(re.sub(r"[-_.]+", "-", name).lower(), one.version)
-    return found
+            found.setdefault(_normal(name), one)
+    needed, waiting = set[str](), [PROGRAM]
+    while waiting:
+        name = waiting.pop()
+        if name in found and name not in needed:
+            needed.add(name)
+            waiting += [
+                _normal(name) for asked in found[name].requires or () for name in _NAME.findall(asked)[:1]
+            ]
+    return {name: found[name].version for name in sorted(needed)}
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _component(name: str, version: str, kind: str = "library") -> dict[str, Any]:

@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
@@ -311,3 +312,16 @@ def test_terms_and_datasheet_say_for_whom_for_what_and_until_when(candidate: Pat
         assert f"## {head}\n" in sheet
     assert all(f"- {column.name}: " in sheet for column in policy.columns)
     assert "epsilon 0.6" in sheet
+
+
+def test_the_bill_names_what_the_program_needs_and_nothing_that_merely_lies_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    private = tmp_path / "hospital_internal-1.0.dist-info"
+    private.mkdir()
+    (private / "METADATA").write_text("Metadata-Version: 2.1\nName: hospital-internal\nVersion: 1.0\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert "hospital-internal" in {one.metadata["Name"] for one in distributions()}
+    named = installed()
+    assert {"dpsynth-platform", "opendp", "numpy", "sqlalchemy", "llvmlite"} <= set(named)
+    assert "hospital-internal" not in named
