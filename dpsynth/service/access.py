@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
 
 from sqlalchemy import Connection, select
 
 from dpsynth.core.errors import Conflict
 from dpsynth.ledger.chain import append
-from dpsynth.ledger.store import Store
 from dpsynth.service import roles, signins
 from dpsynth.service.access_tables import entries_of, proposals, sign_ins
+from dpsynth.service.desk import Desk
 from dpsynth.service.people import ADMIN, SERVICE, require_role
 from dpsynth.service.people import person as person_of
 from dpsynth.service.signins import Account, SignIn
@@ -69,16 +66,8 @@ class Look:
     what: str
 
 
-class Access:
+class Access(Desk):
     """Sign-ins and roles. Every permission is read from the database in the transaction that acts."""
-
-    def __init__(
-        self, store: Store, home: Path, witnessed: Callable[[], AbstractContextManager[None]], served: bool
-    ) -> None:
-        self._store = store
-        self._home = home
-        self._witnessed = witnessed
-        self._served = served
 
     def sign_in(self, account: Account) -> str:
         """The id of the sign-in of a verified token. Raises UnknownAccount, SignInOver or BadInput."""

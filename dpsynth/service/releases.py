@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,6 @@ from sqlalchemy import Connection, Row, select
 from dpsynth.core.canonical import sha256_hex
 from dpsynth.core.errors import Conflict, IntegrityError
 from dpsynth.ledger.chain import append
-from dpsynth.ledger.store import Store
 from dpsynth.publish.catalogue import Listed, catalogue_page, listed
 from dpsynth.publish.files import read_file
 from dpsynth.publish.keys import load_public_keys
@@ -23,6 +20,7 @@ from dpsynth.publish.targets import deliver, public_place, put_file
 from dpsynth.publish.verify import Outside, verify_bundle
 from dpsynth.service import pausing, revoking
 from dpsynth.service.decisions import signed_dossier
+from dpsynth.service.desk import Desk
 from dpsynth.service.people import require_role
 from dpsynth.service.proving import proof_of, revocation_list, revoked_releases
 from dpsynth.service.requests import request_row
@@ -39,25 +37,13 @@ _STATEMENT = "privacy-statement.json"
 _LIMIT = 2**22
 
 
-class Releases:
+class Releases(Desk):
     """Asked for as ``platform.releases``. Every method reads the actor's roles from the database."""
 
     REASONS = REASONS
     """Kinds of reasons that the public is told, with their words."""
     SENTENCE = SENTENCE
     """What is true of expiry and revocation."""
-
-    def __init__(
-        self,
-        store: Store,
-        home: Path,
-        witnessed: Callable[[], AbstractContextManager[None]],
-        served: bool = False,
-    ) -> None:
-        self._store = store
-        self._home = home
-        self._witnessed = witnessed
-        self._served = served
 
     def revoke(
         self, actor: str, request_id: str, reason: str, kind: str = "other", sign_in: str = ""

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
 
 from sqlalchemy import Connection, Row, select, update
 
 from dpsynth.core.canonical import digest
 from dpsynth.core.errors import BadInput, Conflict, PolicyRefusal
 from dpsynth.ledger.chain import append, read_head
-from dpsynth.ledger.store import Store
 from dpsynth.service import signins
 from dpsynth.service.access_tables import objections, reviews
 from dpsynth.service.clock import iso_now
 from dpsynth.service.decisions import refuse_requester, signed_dossier
+from dpsynth.service.desk import Desk
 from dpsynth.service.people import require_role
 from dpsynth.service.records import reason_sha256
 from dpsynth.service.requests import request_row
@@ -49,16 +46,8 @@ class Review:
     time: str
 
 
-class Reviews:
+class Reviews(Desk):
     """Objections and reviews of releases."""
-
-    def __init__(
-        self, store: Store, home: Path, witnessed: Callable[[], AbstractContextManager[None]], served: bool
-    ) -> None:
-        self._store = store
-        self._home = home
-        self._witnessed = witnessed
-        self._served = served
 
     def object(
         self, actor: str, request_id: str, dossier_sha256: str, reason: str, sign_in: str = ""
