@@ -1,6 +1,8 @@
 """The only place that changes state: register, request, run, decide, publish."""
 
 from dpsynth.service.access import Look, PersonKey, Proposal
+from dpsynth.service.attack_reports import watermark
+from dpsynth.service.book import MOST_ENTRIES, BookPage, ChainStatus
 from dpsynth.service.exports import Exports, GdprExport
 from dpsynth.service.pictures import review_pictures
 from dpsynth.service.platform import Platform
@@ -9,6 +11,8 @@ from dpsynth.service.reviews import Objection, Review
 from dpsynth.service.roles import account_text
 from dpsynth.service.samples import SampleForm, SampleView
 from dpsynth.service.signins import Account, NotFresh, SignIn, SignInOver, UnknownAccount
+from dpsynth.service.uploads import LARGEST, Upload
+from dpsynth.service.verifier import Brought, Verification
 from dpsynth.service.views import (
     STAGES,
     DatasetInfo,
@@ -25,8 +29,13 @@ from dpsynth.service.views import (
 )
 
 __all__ = [
+    "LARGEST",
+    "MOST_ENTRIES",
     "STAGES",
     "Account",
+    "BookPage",
+    "Brought",
+    "ChainStatus",
     "DatasetInfo",
     "DecisionView",
     "Dossier",
@@ -53,6 +62,9 @@ __all__ = [
     "SignIn",
     "SignInOver",
     "UnknownAccount",
+    "Upload",
+    "Verification",
     "account_text",
     "review_pictures",
+    "watermark",
 ]

@@ -58,7 +58,7 @@ class Proposal:
 
 @dataclass(frozen=True)
 class Look:
-    """Somebody saw exact numbers."""
+    """Somebody saw exact numbers of a request, or took a document about a dataset."""
 
     time: str
     person: str
@@ -203,6 +203,6 @@ class Access(Desk):
         with self._store.read() as connection:
             require_role(connection, actor, "auditor")
             return [
-                Look(e.time, e.body["actor"], e.body["request"], e.body["what"])
+                Look(e.time, e.body["actor"], e.body.get("request") or e.body["dataset"], e.body["what"])
                 for e in entries_of(connection, "view")
             ][::-1]

@@ -75,7 +75,9 @@ def signed_dossier(connection: Connection, row: Row[tuple[object, ...]]) -> Doss
     return found
 
 
-def audit_report(store: Store, home: Path, actor: str, request_id: str) -> dict[str, Any]:
+def audit_report(
+    store: Store, home: Path, actor: str, request_id: str, what: str = "exact audit report"
+) -> dict[str, Any]:
     """The exact report, or what ended a failed run. Each look is written to the chain before it is shown."""
     with store.write() as connection:
         require_role(connection, actor, "compliance_officer", "auditor")
@@ -83,7 +85,7 @@ def audit_report(store: Store, home: Path, actor: str, request_id: str) -> dict[
         refuse_requester(row, actor)
         if row.state != "failed":
             signed_dossier(connection, row)
-        append(connection, "view", actor=actor, request=request_id, what="exact audit report")
+        append(connection, "view", actor=actor, request=request_id, what=what)
     if row.state == "failed":
         notes = sorted((home / "review").glob(f"{request_id}.error-*.txt"))
         return {"failed": row.message, "notes": [note.read_text() for note in notes]}

@@ -8,10 +8,13 @@ from pathlib import Path
 
 from dpsynth.ledger.store import Store
 from dpsynth.service.access import Access
+from dpsynth.service.attack_reports import AttackReports
+from dpsynth.service.book import Book
 from dpsynth.service.exports import Exports
 from dpsynth.service.notices import Notices
 from dpsynth.service.releases import Releases
 from dpsynth.service.reviews import Reviews
+from dpsynth.service.verifier import Verifier
 from dpsynth.service.watch import Watch
 
 __all__ = ["Desks"]
@@ -55,6 +58,21 @@ class Desks:
     def reviews(self) -> Reviews:
         """Objections and reviews of auditors."""
         return Reviews(self._store, self._home, self._witnessed, self._served)
+
+    @property
+    def book(self) -> Book:
+        """The ledger in pages, its checks and its export."""
+        return Book(self._store, self._home, self._witnessed, self._served, self._watch)
+
+    @property
+    def verifier(self) -> Verifier:
+        """Verification of bundles that somebody hands in."""
+        return Verifier(self._store, self._home, self._witnessed, self._served)
+
+    @property
+    def attack_reports(self) -> AttackReports:
+        """Attack reports to take along, with a watermark."""
+        return AttackReports(self._store, self._home, self._witnessed, self._served)
 
     @property
     def exports(self) -> Exports:

@@ -18,6 +18,7 @@ from dpsynth.core.errors import IntegrityError
 from dpsynth.ledger.charges import charge
 from dpsynth.ledger.store import Store
 from dpsynth.service.decisions import dossier
+from dpsynth.service.group_risk import group_risk
 from dpsynth.service.requests import request_row
 from dpsynth.service.tables import requests
 from dpsynth.service.views import PictureView
@@ -49,7 +50,9 @@ def mechanism_pictures(store: Store, home: Path, actor: str, request_id: str) ->
 
 def review_pictures(report: Mapping[str, Any]) -> tuple[PictureView, ...]:
     """Every picture of class B, from a report that ``Platform.audit_report`` gave (and logged)."""
-    return tuple(_view(figure) for figure in figures(part_of(report, "B")).values())
+    part = part_of(report, "B")
+    drawn = [*figures(part).values(), group_risk(part.results, part.plan["confidence"])]
+    return tuple(_view(figure) for figure in drawn)
 
 
 def _view(figure: Figure) -> PictureView:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import streamlit as st
@@ -10,6 +11,7 @@ from dpsynth.service import review_pictures
 from dpsynth.ui.charts import Interval, interval_chart
 from dpsynth.ui.session import Session
 from dpsynth.ui.show import badge, pictures, refusals_shown, say, table
+from dpsynth.ui.watermark import watermarked
 from dpsynth.ui.words import RESULTS, Word, escaped
 
 __all__ = ["attacks", "forget_numbers"]
@@ -57,21 +59,44 @@ def _numbers(session: Session, request_id: str) -> None:
     mine = (session.actor, request_id)
     if st.button("Show exact numbers (this look is logged)", icon=":material/visibility:"):
         with refusals_shown():
-            st.session_state[_HELD] = (mine, session.platform.audit_report(session.actor, request_id))
+            report = session.platform.audit_report(session.actor, request_id)
+            st.session_state[_HELD] = (mine, report, datetime.now(UTC).isoformat(timespec="seconds"))
     held = st.session_state.get(_HELD)
     if held is None or held[0] != mine:
         return
+    watermarked(session.person.id, request_id, held[2])
     st.warning(
         "These numbers were computed on people's rows. Do not pass them on: no budget covers them.",
         icon=":material/visibility_lock:",
     )
-    checks = [*held[1]["class_a"], *held[1]["class_b"]]
+    _report(held[1])
+    _export(session, request_id)
+
+
+def _report(report: dict[str, Any]) -> None:
+    checks, plan = [*report["class_a"], *report["class_b"]], report["plan"]
     st.caption(
-        f"Line: interval at {held[1]['plan']['confidence']:.0%} confidence. Each row has its own scale."
+        f"Audit plan {escaped(plan['name'])}, version {escaped(plan['version'])}, "
+        f"sha256 {report['plan_sha256'][:16]}. Line: interval at {plan['confidence']:.0%} confidence. "
+        "Each row has its own scale."
     )
     interval_chart([one for one in map(_interval, checks) if one is not None])
     table([_row(check) for check in checks])
-    pictures(review_pictures(held[1]))
+    pictures(review_pictures(report))
+
+
+def _export(session: Session, request_id: str) -> None:
+    """Whatever leaves the screen says who took it, when, and of which request."""
+    platform, actor = session.platform, session.actor
+    st.download_button(
+        "Take the report along, with a watermark (this is logged)",
+        lambda: platform.attack_reports.export(actor, request_id),
+        file_name=f"review-room-{request_id}.html",
+        mime="text/html",
+        icon=":material/branding_watermark:",
+        help="Your name, the time and the request stand across every page of it, on paper too.",
+        key="export-report",
+    )
 
 
 def _own_scale(check: dict[str, Any]) -> bool:

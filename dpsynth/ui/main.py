@@ -7,19 +7,33 @@ from collections.abc import Callable
 import streamlit as st
 
 from dpsynth.core.errors import DpsynthError
-from dpsynth.ui import access_log, budget, dossier, inbox, my_requests, new_request, people
+from dpsynth.ui import (
+    access_log,
+    attack_reports,
+    budget,
+    dossier,
+    inbox,
+    ledger,
+    my_requests,
+    new_request,
+    people,
+    verifier,
+)
 from dpsynth.ui.audit_view import forget_numbers
 from dpsynth.ui.decision import forget_opened
 from dpsynth.ui.places import (
     ACCESS_LOG,
+    ATTACKS,
     BUDGET,
     DOSSIER,
     INBOX,
+    LEDGER,
     MY_REQUESTS,
     NEW_REQUEST,
     PEOPLE,
     PLACES,
     START,
+    VERIFIER,
     Place,
     flash,
     go,
@@ -32,13 +46,17 @@ from dpsynth.ui.words import ROLES, escaped, role_text
 
 __all__ = ["main"]
 
+_OPEN_PAGE = "open-page"
 _PAGES: dict[Place, Callable[[Session], None]] = {
     INBOX: inbox.page,
     DOSSIER: dossier.page,
     NEW_REQUEST: new_request.page,
     MY_REQUESTS: my_requests.page,
     BUDGET: budget.page,
+    ATTACKS: attack_reports.page,
+    LEDGER: ledger.page,
     ACCESS_LOG: access_log.page,
+    VERIFIER: verifier.page,
     PEOPLE: people.page,
 }
 
@@ -68,7 +86,8 @@ def _signed_in() -> Session | None:
 def _page(session: Session, chosen: st.Page) -> None:
     if st.session_state.pop(JUST_CHOSEN, False) and not session.has(*_roles_of(chosen)):
         go(home_of(session.person.roles))
-    if chosen.url_path != DOSSIER.url:
+    if st.session_state.get(_OPEN_PAGE) != chosen.url_path:
+        st.session_state[_OPEN_PAGE] = chosen.url_path
         forget_opened()
         forget_numbers()
     flash()

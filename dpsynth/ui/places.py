@@ -9,14 +9,17 @@ import streamlit as st
 
 __all__ = [
     "ACCESS_LOG",
+    "ATTACKS",
     "BUDGET",
     "DOSSIER",
     "INBOX",
+    "LEDGER",
     "MY_REQUESTS",
     "NEW_REQUEST",
     "PEOPLE",
     "PLACES",
     "START",
+    "VERIFIER",
     "Place",
     "flash",
     "go",
@@ -42,10 +45,26 @@ DOSSIER = Place("dossier", "Dossier", ":material/description:", _DECIDERS)
 NEW_REQUEST = Place("new-request", "New request", ":material/add_circle:", ("data_scientist",))
 MY_REQUESTS = Place("my-requests", "My requests", ":material/list_alt:", ("data_scientist",))
 BUDGET = Place("budget", "Budget board", ":material/account_balance_wallet:", ("data_scientist", *_DECIDERS))
+ATTACKS = Place(
+    "attack-reports", "Attack reports", ":material/troubleshoot:", ("compliance_officer", "auditor")
+)
+LEDGER = Place("ledger", "Ledger", ":material/receipt_long:", _DECIDERS)
+VERIFIER = Place("verify", "Release verifier", ":material/verified_user:", _DECIDERS)
 ACCESS_LOG = Place("access-log", "Access log", ":material/visibility:", ("auditor",))
 PEOPLE = Place("people", "People and keys", ":material/group:", ("admin",))
 START = Place("start", "Start", ":material/home:", ())
-PLACES = (INBOX, DOSSIER, NEW_REQUEST, MY_REQUESTS, BUDGET, ACCESS_LOG, PEOPLE)
+PLACES = (
+    INBOX,
+    DOSSIER,
+    NEW_REQUEST,
+    MY_REQUESTS,
+    BUDGET,
+    ATTACKS,
+    LEDGER,
+    ACCESS_LOG,
+    VERIFIER,
+    PEOPLE,
+)
 
 
 def home_of(roles: tuple[str, ...]) -> Place:
