@@ -45,11 +45,11 @@ def scene(home: Path) -> None:
     seen = platform.dossier("carol", waiting)
     platform.approve("carol", waiting, seen.sha256, stage.REASON, tuple(seen.body["must_tick"]))
     platform.audit_report("carol", waiting)
-    rejected = stage.ask(platform, 3, "0.25")
+    rejected = stage.ask(platform, 3, "0.5")
     platform.run_once("worker of the pictures")
     why = "The question is not one that this table can answer."
     platform.reject("dana", rejected, platform.dossier("dana", rejected).sha256, why)
-    stage.ask(platform, 4, "0.25")
+    stage.ask(platform, 4, "0.5")
     platform.access.propose("bela", "grant", "sam", "auditor")
 
 

@@ -12,7 +12,7 @@ from dpsynth.ui.charts import Interval, interval_chart
 from dpsynth.ui.session import Session
 from dpsynth.ui.show import badge, pictures, refusals_shown, say, table
 from dpsynth.ui.watermark import watermarked
-from dpsynth.ui.words import RESULTS, Word, escaped
+from dpsynth.ui.words import RESULTS, Word, escaped, local_time
 
 __all__ = ["attacks", "forget_numbers"]
 
@@ -64,7 +64,7 @@ def _numbers(session: Session, request_id: str) -> None:
     held = st.session_state.get(_HELD)
     if held is None or held[0] != mine:
         return
-    watermarked(session.person.id, request_id, held[2])
+    watermarked(session.person.id, request_id, local_time(held[2]))
     st.warning(
         "These numbers were computed on people's rows. Do not pass them on: no budget covers them.",
         icon=":material/visibility_lock:",

@@ -17,7 +17,7 @@ __all__ = ["page"]
 
 _VERIFIED = "ledger-verified"
 _BEFORE = "ledger-before"
-_LONGEST = 160
+_LONGEST = 64
 _ABOUT = ("request", "charge", "dataset", "person", "proposal", "objection", "actor")
 _ALL = "every kind"
 _WHOLE = Word("Whole", ":material/verified:", "green")
@@ -118,7 +118,7 @@ def _entries(session: Session) -> None:
         "Only entries that name this request, person or dataset", max_chars=100, key="ledger-about"
     )
     kind = middle.selectbox("Kind", [_ALL, *KINDS], key="ledger-kind")
-    most = right.selectbox("Entries a page", [50, 100, MOST_ENTRIES], key="ledger-most")
+    most = right.selectbox("Entries a page", [25, 100, MOST_ENTRIES], key="ledger-most")
     asked = (about.strip(), "" if kind == _ALL else str(kind), int(most))
     before = _place(asked)
     shown = session.platform.book.page(session.actor, before, asked[2], asked[0], asked[1])
@@ -152,7 +152,7 @@ def _row(entry: EntryView) -> dict[str, str]:
         "Kind": f"{entry.kind}: {words}" if words else entry.kind,
         "About": next((str(entry.body[name]) for name in _ABOUT if entry.body.get(name)), ""),
         "Body": body if len(body) <= _LONGEST else body[:_LONGEST] + " …",
-        "Hash": entry.hash[:16] + "…",
+        "Hash": entry.hash[:12] + "…",
     }
 
 

@@ -43,7 +43,7 @@ def _form() -> tuple[list[Upload], Brought] | None:
         bundle = st.file_uploader(
             "The release: its directory as one .zip, or all of its files",
             accept_multiple_files=True,
-            help=f"attestation.dsse.json, manifest.json and all files that it lists; {_MEGABYTES} MB at most.",
+            help=f"attestation.dsse.json, manifest.json and all that it lists; {_MEGABYTES} MB at most.",
             key="bundle",
         )
         with st.expander("What you have from elsewhere (optional, and better)"):
