@@ -6,32 +6,18 @@ are pictures of each request too. The folder is test-output/pages, or DPSYNTH_SC
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import shutil
 import sys
 import tempfile
 from pathlib import Path
-from types import ModuleType
 
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser
 
 ROOT = Path(__file__).parents[1]
-
-
-def _module(name: str, path: Path) -> ModuleType:
-    """A file of the tests: they are no package."""
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-stage = _module("stage", ROOT / "tests" / "browser" / "stage.py")
+sys.path.insert(0, str(ROOT / "tests" / "browser"))
+import stage  # noqa: E402
 
 
 def scene(home: Path) -> None:
@@ -72,26 +58,11 @@ def visit(browser: Browser, served: stage.Served, folder: Path) -> list[str]:
             for title in stage.each_page(page):
                 name = f"{'-'.join(person.roles)}-{slug(title)}"
                 stage.photograph(page, folder, name)
-                names += [name, *opened(page, folder, name)]
+                names.append(name)
+                if stage.open_first(page):
+                    names.append(f"{name}-one")
+                    stage.photograph(page, folder, names[-1])
         print(f"{person.name}: {sum(one.startswith('-'.join(person.roles)) for one in names)} pages")
-    return names
-
-
-def opened(page: Page, folder: Path, name: str) -> list[str]:
-    """Where a page first asks which request it shall show: the newest one, and its exact numbers."""
-    button = page.get_by_role("button", name=re.compile("^Open (dossier|report)$"))
-    if "inbox" in name or button.count() != 1:
-        return []
-    button.click()
-    page.get_by_text("SHA-256 of", exact=False).first.wait_for(state="attached")
-    names = [f"{name}-one"]
-    stage.photograph(page, folder, names[-1])
-    exact = page.get_by_role("button", name=re.compile("^Show exact numbers"))
-    if exact.count():
-        exact.click()
-        page.get_by_text("Do not pass them on").wait_for()
-        names.append(f"{name}-exact-numbers")
-        stage.photograph(page, folder, names[-1])
     return names
 
 

@@ -154,8 +154,8 @@ def _write(folder: Path, name: str, data: bytes, written: set[str]) -> None:
     if len(written) > _MOST:
         _refuse(f"More than {_MOST} files were given")
     path = folder / name
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("xb") as stream:
             stream.write(data)
     except OSError:

@@ -59,11 +59,11 @@ def _status(session: Session, status: ChainStatus) -> None:
         [
             {"Fact": "Entries", "Value": f"{status.seq:,}"},
             {"Fact": "Newest entry", "Value": local_time(status.time) if status.time else "none yet"},
-            {"Fact": "Hash of the newest entry", "Value": status.hash},
-            {"Fact": "Id of this ledger (hash of entry 1)", "Value": status.origin},
             {"Fact": "Witnesses outside", "Value": witnesses},
         ]
     )
+    st.caption("Hash of the newest entry; below it the id of this ledger, which is the hash of entry 1")
+    st.code(f"{status.hash}\n{status.origin}", language=None, wrap_lines=True)
     if st.button("Recompute the whole chain now", icon=":material/calculate:", key="verify-chain"):
         st.session_state.pop(_VERIFIED, None)
         with refusals_shown():
@@ -164,7 +164,9 @@ def _one_entry(session: Session, status: ChainStatus) -> None:
         for entry in session.platform.book.page(session.actor, int(number) + 1, 1).entries:
             st.markdown(f"Entry {entry.seq}, **{escaped(entry.kind)}**, {local_time(entry.time)}")
             st.code(json.dumps(entry.body, indent=2, ensure_ascii=False), language="json", wrap_lines=True)
-            st.caption("Hash: SHA-256 of the hash before it and the entry's canonical JSON, salt included")
+            st.caption(
+                "SHA-256 of the hash before it, as hex digits, and the entry's canonical JSON (RFC 8785)"
+            )
             st.code(f"{entry.hash}\nsalt {entry.salt or 'none'}", language=None, wrap_lines=True)
 
 

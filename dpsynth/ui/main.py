@@ -86,8 +86,9 @@ def _signed_in() -> Session | None:
 def _page(session: Session, chosen: st.Page) -> None:
     if st.session_state.pop(JUST_CHOSEN, False) and not session.has(*_roles_of(chosen)):
         go(home_of(session.person.roles))
-    if st.session_state.get(_OPEN_PAGE) != chosen.url_path:
-        st.session_state[_OPEN_PAGE] = chosen.url_path
+    now = (chosen.url_path, st.query_params.get("request", ""))
+    if st.session_state.get(_OPEN_PAGE) != now:
+        st.session_state[_OPEN_PAGE] = now
         forget_opened()
         forget_numbers()
     flash()

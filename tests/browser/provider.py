@@ -54,6 +54,13 @@ class Provider:
     signed_in: dict[str, tuple[str, int]] = field(default_factory=dict)
     codes: dict[str, dict[str, Any]] = field(default_factory=dict)
 
+    def reset(self) -> None:
+        """As it was at first: nobody is signed in, and nothing is wrong with it."""
+        self.age, self.forms, self.spoil = 0, 0, ""
+        self.says_auth_time, self.deaf, self.verified = True, False, True
+        self.signed_in.clear()
+        self.codes.clear()
+
     def id_token(self, told: dict[str, Any]) -> str:
         now = int(time.time())
         user = told["user"]

@@ -1,4 +1,4 @@
-"""What browser tests share: a scene of people and requests, the pages served from it, a Chromium to look with.
+"""What browser tests share: people and requests, the pages served from them, a Chromium to look with.
 
 No fixtures here: `.ci/screenshots.py` uses the same, and it is no test.
 """
@@ -6,6 +6,7 @@ No fixtures here: `.ci/screenshots.py` uses the same, and it is no test.
 from __future__ import annotations
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from dpsynth.service import Person, Platform, RequestForm
 ROOT = Path(__file__).parents[2]
 WAIT = 90_000
 WIDTHS = (1280, 390)
+FOLDER = Path(os.environ.get("DPSYNTH_SCREENSHOTS", ROOT / "test-output"))
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -193,6 +195,22 @@ def each_page(page: Page) -> Iterator[str]:
         title(page, name)
         settled(page)
         yield name
+
+
+def open_first(page: Page) -> bool:
+    """Where a page asks which request it shall show: the one it offers, with its exact numbers if any."""
+    button = page.get_by_role("button", name=re.compile("^Open (dossier|report)$"))
+    if button.count() != 1 or page.get_by_role("heading", name="Inbox", exact=True).count():
+        return False
+    button.click()
+    page.get_by_text("SHA-256 of", exact=False).first.wait_for(state="attached")
+    settled(page)
+    exact = page.get_by_role("button", name=re.compile("^Show exact numbers"))
+    if exact.count():
+        exact.click()
+        page.get_by_text("Do not pass them on").wait_for()
+        settled(page)
+    return True
 
 
 def one_of_each_role(platform: Platform) -> list[Person]:

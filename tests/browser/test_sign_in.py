@@ -2,36 +2,23 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
 import re
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 
+import provider as oidc
 import pytest
+import stage
 import statsmodels.api as sm
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
+from stage import ROOT, title
 
 from dpsynth.service import Platform, RequestForm, account_text
+from dpsynth.ui.places import PLACES
 
 pytestmark = pytest.mark.needs_browser
-ROOT = Path(__file__).parents[2]
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 WAIT = 60_000
 PURPOSE = "Compare counts of outpatient visits between insurance plans in a course on methods, week four."
 REASON = "The purpose fits the policy, and the audit is explained in the file note."
@@ -42,20 +29,6 @@ PEOPLE = {
     "ada": "auditor",
     "amal": "admin",
 }
-
-
-def _neighbour(name: str) -> ModuleType:
-    """A module of this folder: the tests are no package."""
-    spec = importlib.util.spec_from_file_location(f"browser_{name}", Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-oidc = _neighbour("provider")
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +51,7 @@ class House:
     """The pages, the provider that signs people in, and the state behind both."""
 
     address: str
-    provider: object
+    provider: oidc.Provider
     platform: Platform
     log: Path
 
@@ -88,12 +61,6 @@ class House:
 
     def entries(self, kind: str) -> list[dict[str, str]]:
         return [one.body for one in self.platform.ledger_entries("ada") if one.kind == kind]
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 def secrets_file(folder: Path, port: int, issuer: str) -> Path:
@@ -111,69 +78,44 @@ def secrets_file(folder: Path, port: int, issuer: str) -> Path:
     return path
 
 
-@pytest.fixture
-def house(ran: Path, tmp_path: Path) -> Iterator[House]:
-    home, port, log = tmp_path / "state", free_port(), tmp_path / "pages.log"
-    shutil.copytree(ran, home)
-    platform = Platform.open(home)
+@dataclass
+class Served:
+    """One server and one provider for all tests of this file; the state behind them is a link."""
+
+    address: str
+    provider: oidc.Provider
+    link: Path
+    log: Path
+
+
+@pytest.fixture(scope="module")
+def served(ran: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    folder, port = tmp_path_factory.mktemp("served"), stage.free_port()
+    link = folder / "state"
+    link.symlink_to(ran)
+    platform = Platform.open(ran)
     with oidc.serving(f"http://localhost:{port}/oauth2callback") as provider:
         for person in PEOPLE:
             platform.access.link("", person, account_text(provider.issuer, "subject", f"id-of-{person}"))
-        settings = secrets_file(tmp_path, port, provider.issuer)
-        command = ["streamlit", "run", "app.py", "--server.port", str(port), "--secrets.files", str(settings)]
-        environment = {**os.environ, "DPSYNTH_STATE": str(home)}
-        environment.pop("DPSYNTH_DEMO", None)
-        with log.open("w") as output:
-            child = subprocess.Popen(
-                [sys.executable, "-m", *command], cwd=ROOT, env=environment, stdout=output, stderr=output
-            )
-            try:
-                wait_for(f"http://localhost:{port}", log)
-                yield House(f"http://localhost:{port}", provider, platform, log)
-            finally:
-                child.terminate()
-                child.wait(20)
-
-
-def wait_for(url: str, log: Path) -> None:
-    for _ in range(200):
-        try:
-            urllib.request.urlopen(f"{url}/_stcore/health", timeout=2).close()
-        except OSError:
-            time.sleep(0.2)
-        else:
-            return
-    pytest.fail(log.read_text())
+        options = ("--secrets.files", str(secrets_file(folder, port, provider.issuer)))
+        log = folder / "pages.log"
+        with stage.serving(link, log, *options, port=port, DPSYNTH_DEMO="") as pages:
+            yield Served(pages.address, provider, link, log)
 
 
 @pytest.fixture
-def page(chromium_path: str) -> Iterator[Page]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium_path, args=ARGUMENTS)
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
-        page.set_default_timeout(WAIT)
-        yield page
-        browser.close()
+def house(served: Served, ran: Path, tmp_path: Path) -> House:
+    """A state of each test's own: the server opens what the link leads to, at every run of a page."""
+    home, following = tmp_path / "state", tmp_path / "link"
+    shutil.copytree(ran, home)
+    following.symlink_to(home)
+    following.rename(served.link)
+    served.provider.reset()
+    return House(served.address, served.provider, Platform.open(home), served.log)
 
 
 def photograph(page: Page, name: str) -> None:
-    """The whole page on a desk and on a telephone."""
-    folder = Path(os.environ.get("DPSYNTH_SCREENSHOTS", ROOT / "test-output"))
-    folder.mkdir(parents=True, exist_ok=True)
-    expect(page.get_by_test_id("stStatusWidget")).to_have_count(0, timeout=WAIT)
-    expect(page.get_by_test_id("stSkeleton")).to_have_count(0, timeout=WAIT)
-    for width in (390, 1280):
-        page.set_viewport_size({"width": width, "height": 900})
-        page.wait_for_timeout(500)
-        height = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
-        page.set_viewport_size({"width": width, "height": max(900, height)})
-        page.wait_for_timeout(500)
-        page.screenshot(path=folder / f"{name}-{width}.png")
-    page.set_viewport_size({"width": 1280, "height": 900})
-
-
-def title(page: Page, text: str) -> None:
-    expect(page.get_by_role("heading", name=text, exact=True, level=1)).to_be_visible(timeout=WAIT)
+    stage.photograph(page, stage.FOLDER, name)
 
 
 def at_provider(page: Page, user: str) -> None:
@@ -201,8 +143,7 @@ def test_nothing_is_shown_before_somebody_signs_in_and_then_only_their_pages(
     photograph(page, "20-sign-in")
     sign_in(page, house, "ada")
     title(page, "Inbox")
-    links = page.get_by_test_id("stSidebarNav").get_by_role("link").all_inner_texts()
-    assert [one.splitlines()[-1] for one in links] == ["Inbox", "Dossier", "Budget board", "Access log"]
+    assert stage.menu(page) == [place.title for place in PLACES if "auditor" in place.roles]
     expect(page.get_by_text("Ada", exact=False).first).to_be_visible()
     page.reload()
     title(page, "Inbox")
@@ -256,7 +197,8 @@ def test_a_provider_that_does_not_ask_again_makes_nobody_fresh(
     again = page.get_by_role("button", name="Confirm who you are")
     expect(again).to_be_visible(timeout=WAIT)
     if says_auth_time:
-        again.click()
+        with page.expect_request("**/oauth2callback*"):
+            again.click()
         title(page, "Dossier")
         expect(page.get_by_role("button", name="Confirm who you are")).to_be_visible(timeout=WAIT)
     assert house.provider.forms == 1
@@ -306,20 +248,11 @@ def test_a_copied_cookie_is_dead_once_its_owner_signed_out(house: House, page: P
 
 
 def test_no_demo_sign_in_on_a_state_of_real_people(ran: Path, page: Page, tmp_path: Path) -> None:
-    port, log = free_port(), tmp_path / "pages.log"
-    environment = {**os.environ, "DPSYNTH_STATE": str(ran), "DPSYNTH_DEMO": "1"}
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
-    with log.open("w") as output:
-        child = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
-        try:
-            wait_for(f"http://localhost:{port}", log)
-            page.goto(f"http://localhost:{port}")
-            title(page, "No demo sign-in here")
-            photograph(page, "23-no-demo")
-            expect(page.get_by_role("button", name=re.compile("^Continue as"))).to_have_count(0)
-        finally:
-            child.terminate()
-            child.wait(20)
+    with stage.serving(ran, tmp_path / "pages.log") as pages:
+        page.goto(pages.address)
+        title(page, "No demo sign-in here")
+        photograph(page, "23-no-demo")
+        expect(page.get_by_role("button", name=re.compile("^Continue as"))).to_have_count(0)
 
 
 def test_two_admins_change_a_role_and_the_auditor_sees_who_looked(house: House, page: Page) -> None:

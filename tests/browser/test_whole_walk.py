@@ -2,114 +2,66 @@
 
 from __future__ import annotations
 
-import os
 import re
-import socket
-import subprocess
-import sys
+import shutil
 import time
-import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import fitness
 import pytest
-import statsmodels.api as sm
-from playwright.sync_api import Page, expect, sync_playwright
+import stage
+from forger import forger
+from playwright.sync_api import Browser, Page, expect
+from stage import REASON, WAIT, title
 
 from dpsynth.publish.keys import load_public_keys
 from dpsynth.publish.verify import verify_bundle
-from dpsynth.service import Platform
+from dpsynth.ui.places import PLACES
 
 pytestmark = pytest.mark.needs_browser
-ROOT = Path(__file__).parents[2]
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 PURPOSE = (
     "Compare counts of outpatient visits between insurance plans in a course on methods. "
     "<b>No markup</b> [here](javascript:alert(1))."
 )
-REASON = "The purpose fits the policy, and the audit is explained in the file note."
-WAIT = 90_000
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    """A state with three people and one table."""
-    platform = Platform.open(tmp_path / "state")
-    platform.access.mark_demo()
-    platform.add_person("sam", "Sam Rivera", ("data_scientist",))
-    platform.add_person("carol", "Carol Okafor", ("compliance_officer",))
-    platform.add_person("dana", "Dana Lindqvist", ("data_owner",))
-    source = tmp_path / "rand.csv"
-    sm.datasets.randhie.load_pandas().data.to_csv(source, index=False)
-    platform.register_dataset("dana", ROOT / "policies" / "rand-health.yaml", source)
-    return tmp_path / "state"
+@dataclass(frozen=True)
+class Walked:
+    """After the walk: the pages, the release that was published, and a request that waits for a decision."""
+
+    served: stage.Served
+    published: str
+    waiting: str
 
 
-@contextmanager
-def running(command: list[str], home: Path, log: Path) -> Iterator[None]:
-    """A child process with its output in a file; ended when the block ends."""
-    environment = {**os.environ, "DPSYNTH_DEMO": "1", "DPSYNTH_STATE": str(home)}
-    with log.open("w") as output:
-        child = subprocess.Popen(
-            [sys.executable, "-m", *command], cwd=ROOT, env=environment, stdout=output, stderr=output
-        )
-        try:
-            yield
-        finally:
-            child.terminate()
-            child.wait(20)
-
-
-@pytest.fixture
-def address(home: Path, tmp_path: Path) -> Iterator[str]:
-    """The pages, on a free port of this machine."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    log = tmp_path / "pages.log"
-    with running(["streamlit", "run", "app.py", "--server.port", str(port)], home, log):
-        url = f"http://localhost:{port}"
-        for _ in range(200):
-            try:
-                urllib.request.urlopen(f"{url}/_stcore/health", timeout=2).close()
-                break
-            except OSError:
-                time.sleep(0.2)
-        else:
-            pytest.fail(log.read_text())
-        yield url
-
-
-@pytest.fixture
-def page(chromium_path: str) -> Iterator[Page]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium_path, args=ARGUMENTS)
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
-        page.set_default_timeout(WAIT)
-        yield page
-        browser.close()
+@pytest.fixture(scope="module")
+def walked(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walked]:
+    """The walk, once for all tests of this file; after it the same worker runs a second request."""
+    folder = tmp_path_factory.mktemp("walk")
+    home = folder / "state"
+    stage.peopled(home)
+    with stage.serving(home, folder / "pages.log") as served, stage.fresh_page(browser) as page:
+        page.goto(served.address)
+        title(page, "Who are you?")
+        expect(page.get_by_text("anyone at this machine can act as anyone")).to_be_visible()
+        photograph(page, "00-sign-in")
+        ask(page, served.address)
+        worker = ["dpsynth.cli", "run", "--worker", "browser-test", "--poll", "0.2"]
+        with stage.running(worker, home, folder / "worker.log"):
+            expect(page.get_by_text("Waiting for signatures")).to_be_visible(timeout=WAIT)
+            photograph(page, "03-my-requests-waiting")
+            decide_and_publish(page, served.address)
+            (published,) = (one.id for one in served.platform.requests("carol"))
+            waiting = stage.ask(served.platform, 2)
+            wait_until_run(served, waiting)
+        yield Walked(served, published, waiting)
 
 
 def photograph(page: Page, name: str) -> None:
-    """A picture of the whole page, not only of what fits the window."""
-    folder = Path(os.environ.get("DPSYNTH_SCREENSHOTS", ROOT / "test-output"))
-    folder.mkdir(parents=True, exist_ok=True)
-    expect(page.get_by_test_id("stStatusWidget")).to_have_count(0, timeout=WAIT)
-    height = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
-    page.set_viewport_size({"width": 1280, "height": max(900, height)})
-    # Charts are drawn anew for the new size.
-    page.wait_for_timeout(700)
-    page.screenshot(path=folder / f"{name}.png")
-    page.set_viewport_size({"width": 1280, "height": 900})
+    stage.photograph(page, stage.FOLDER, name, (1280,))
 
 
 def sign_in(page: Page, address: str, name: str) -> None:
@@ -117,22 +69,18 @@ def sign_in(page: Page, address: str, name: str) -> None:
     page.get_by_role("button", name=f"Continue as {name}").click()
 
 
-def menu(page: Page) -> list[str]:
-    return page.get_by_test_id("stSidebarNav").get_by_role("link").all_inner_texts()
+def titles(role: str) -> list[str]:
+    return [place.title for place in PLACES if role in place.roles]
 
 
 def press(page: Page, name: str) -> None:
     page.get_by_role("button", name=name, exact=True).click()
 
 
-def title(page: Page, text: str) -> None:
-    expect(page.get_by_role("heading", name=text, exact=True, level=1)).to_be_visible(timeout=WAIT)
-
-
 def ask(page: Page, address: str) -> None:
     sign_in(page, address, "Sam Rivera")
     title(page, "New request")
-    assert [name.splitlines()[-1] for name in menu(page)] == ["New request", "My requests", "Budget board"]
+    assert stage.menu(page) == titles("data_scientist")
     purpose = page.get_by_role("textbox", name=re.compile("^Purpose"))
     purpose.fill(PURPOSE)
     purpose.press("Control+Enter")
@@ -157,10 +105,11 @@ def tick_all(page: Page) -> None:
         expect(box).to_be_checked(timeout=WAIT)
 
 
-def sign(page: Page, address: str, name: str, pictures: tuple[str, str]) -> None:
+def sign(page: Page, address: str, person: str, pictures: tuple[str, str]) -> None:
+    name, role = stage.PEOPLE[person]
     sign_in(page, address, name)
     title(page, "Inbox")
-    assert [entry.splitlines()[-1] for entry in menu(page)] == ["Inbox", "Dossier", "Budget board"]
+    assert stage.menu(page) == titles(role)
     expect(page.get_by_text("Waiting for you: 1")).to_be_visible(timeout=WAIT)
     photograph(page, pictures[0])
     press(page, "Open dossier")
@@ -179,34 +128,12 @@ def sign(page: Page, address: str, name: str, pictures: tuple[str, str]) -> None
     expect(page.get_by_text("Your signature is in.")).to_be_visible(timeout=WAIT)
 
 
-def check_what_was_published(home: Path) -> None:
-    """The state agrees with what the pages showed, and the bundle stands on its own."""
-    platform = Platform.open(home)
-    published = platform.requests("sam")[0]
-    assert published.state == "published"
-    assert [decision.person for decision in published.decisions] == ["carol", "dana"]
-    trust = load_public_keys(platform.keys_dir)
-    assert verify_bundle(Path(published.bundle), trust, datetime.now(UTC)).lines
-    assert platform.verify_ledger() > 0
-
-
-def test_a_release_is_asked_for_run_signed_twice_published_and_verified(
-    page: Page, address: str, home: Path, tmp_path: Path
-) -> None:
-    page.goto(address)
-    title(page, "Who are you?")
-    expect(page.get_by_text("anyone at this machine can act as anyone")).to_be_visible()
-    photograph(page, "00-sign-in")
-    ask(page, address)
-    worker = ["dpsynth.cli", "run", "--worker", "browser-test", "--poll", "0.2"]
-    with running(worker, home, tmp_path / "worker.log"):
-        expect(page.get_by_text("Waiting for signatures")).to_be_visible(timeout=WAIT)
-    photograph(page, "03-my-requests-waiting")
-    sign(page, address, "Carol Okafor", ("04-inbox-officer", "05-dossier-officer"))
+def decide_and_publish(page: Page, address: str) -> None:
+    sign(page, address, "carol", ("04-inbox-officer", "05-dossier-officer"))
     page.get_by_role("button", name=re.compile("^Show exact numbers")).click()
     expect(page.get_by_text("Do not pass them on")).to_be_visible(timeout=WAIT)
     photograph(page, "06-dossier-exact-numbers")
-    sign(page, address, "Dana Lindqvist", ("07-inbox-owner", "08-dossier-owner"))
+    sign(page, address, "dana", ("07-inbox-owner", "08-dossier-owner"))
     expect(page.get_by_role("button", name=re.compile("^Show exact numbers"))).to_have_count(0)
     press(page, "Publish")
     expect(page.get_by_text("This release is published.")).to_be_visible(timeout=WAIT)
@@ -219,4 +146,116 @@ def test_a_release_is_asked_for_run_signed_twice_published_and_verified(
     page.get_by_role("link", name="My requests").click()
     expect(page.get_by_text("dpsynth verify")).to_be_visible(timeout=WAIT)
     photograph(page, "11-my-requests-published")
-    check_what_was_published(home)
+
+
+def wait_until_run(served: stage.Served, request_id: str) -> None:
+    for _ in range(300):
+        if served.platform.request("carol", request_id).state == "awaiting_decision":
+            return
+        time.sleep(0.3)
+    pytest.fail("the worker did not run the second request")
+
+
+def test_a_release_is_asked_for_run_signed_twice_published_and_verified(walked: Walked) -> None:
+    """The state agrees with what the pages showed, and the bundle stands on its own."""
+    platform = walked.served.platform
+    published = platform.request("sam", walked.published)
+    assert published.state == "published"
+    assert [decision.person for decision in published.decisions] == ["carol", "dana"]
+    trust = load_public_keys(platform.keys_dir)
+    assert verify_bundle(Path(published.bundle), trust, datetime.now(UTC)).lines
+    assert platform.verify_ledger() > 0
+
+
+@pytest.mark.parametrize("person", [who for who in stage.PEOPLE if who != "bela"])
+def test_every_page_of_every_role_is_fit_for_all_eyes_and_at_200_percent(
+    walked: Walked, page: Page, person: str
+) -> None:
+    """axe-core finds nothing serious that is ours; enlarged, no control is cut, nothing scrolls sideways."""
+    stage.become(page, walked.served.address, stage.PEOPLE[person][0])
+    wrong: dict[str, object] = {}
+    for name in stage.each_page(page):
+        wrong |= unfit(page, name)
+        if stage.open_first(page):
+            wrong |= unfit(page, f"{name} of one request")
+    assert not wrong
+
+
+def unfit(page: Page, name: str) -> dict[str, object]:
+    found = {"faults": fitness.faults(page), "cut": fitness.cut(page)}
+    return {f"{name}, {what}": some for what, some in found.items() if some}
+
+
+def test_planted_faults_of_accessibility_are_found(walked: Walked, page: Page) -> None:
+    page.goto(walked.served.address)
+    title(page, "Who are you?")
+    stage.settled(page)
+    assert not unfit(page, "start")
+    page.evaluate("""() => document.querySelector('[data-testid=stMain]').insertAdjacentHTML('beforeend', `
+        <img src='data:,' width='9' height='9'><p style='color:#aaa; background:#fff'>pale words</p>
+        <input><button style='position:absolute; left:560px; width:200px'>out of sight</button>`)""")
+    assert {one.rule for one in fitness.faults(page)} >= {"image-alt", "color-contrast", "label"}
+    assert "out of sight" in fitness.cut(page)
+
+
+def test_a_bundle_that_is_dropped_in_is_verified_and_a_changed_one_is_named(
+    walked: Walked, page: Page, tmp_path: Path
+) -> None:
+    bundle = Path(walked.served.platform.request("carol", walked.published).bundle)
+    whole = Path(shutil.make_archive(str(tmp_path / "whole"), "zip", bundle.parent, bundle.name))
+    stage.become(page, walked.served.address, "Ada Brandt")
+    page.get_by_role("link", name="Release verifier").click()
+    title(page, "Release verifier")
+    page.get_by_test_id("stFileUploaderDropzoneInput").first.set_input_files(whole)
+    expect(page.get_by_text("whole.zip")).to_be_visible(timeout=WAIT)
+    press(page, "Verify")
+    expect(page.get_by_text(f"Release {walked.published} verifies")).to_be_visible(timeout=WAIT)
+    photograph(page, "12-verified")
+    # The form forgot the file, and so did the server.
+    expect(page.get_by_test_id("stFileUploaderFile")).to_have_count(0)
+    files = [path for path in bundle.rglob("*") if path.is_file()]
+    changed = shutil.copy(bundle / "TERMS.md", tmp_path / "TERMS.md")
+    Path(changed).write_text("Do what you like.")
+    page.get_by_test_id("stFileUploaderDropzoneInput").first.set_input_files(
+        [changed, *(path for path in files if path.name != "TERMS.md")]
+    )
+    expect(page.get_by_text("TERMS.md").first).to_be_visible(timeout=WAIT)
+    press(page, "Verify")
+    expect(page.get_by_text("TERMS.md does not have the")).to_be_visible(timeout=WAIT)
+
+
+def test_a_forged_click_on_a_disabled_button_by_a_raw_message_writes_nothing(walked: Walked) -> None:
+    """What stops it is the server: the same message from who may sign, once all is ticked, signs."""
+    platform, request_id = walked.served.platform, walked.waiting
+
+    def signed() -> list[str]:
+        return [one.person for one in platform.request("carol", request_id).decisions]
+
+    with forger(walked.served.address) as carol, forger(walked.served.address) as sam:
+        carol.click(carol.id_of("-choose-carol"))
+        carol.open("dossier", f"request={request_id}")
+        approve = carol.id_of("-approve")
+        assert carol.widgets[approve].disabled
+        before = platform.book.status("ada").seq
+        carol.click(approve)
+        assert carol.widgets[carol.id_of("-approve")].disabled
+        sam.click(sam.id_of("-choose-sam"))
+        sam.open("dossier", f"request={request_id}")
+        assert "This page is for the compliance officer" in sam.words
+        sam.click(approve)
+        assert signed() == []
+        kinds = {one.kind for one in platform.ledger_entries("ada", before)}
+        assert kinds == {"sign in"}
+        carol.tick("-tick-")
+        raised = platform.reviews.object(
+            "ada", request_id, platform.dossier("ada", request_id).sha256, REASON
+        )
+        assert not carol.widgets[carol.id_of("-approve")].disabled  # as drawn before the objection
+        carol.click(carol.id_of("-approve"))
+        assert "an auditor objects" in carol.words
+        assert signed() == []
+        platform.reviews.withdraw("ada", raised.id)
+        carol.send()
+        carol.click(carol.id_of("-approve"))
+        assert signed() == ["carol"]
+    assert platform.verify_ledger() > 0

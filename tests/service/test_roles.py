@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from dpsynth.core.errors import BadInput, Conflict, IntegrityError, PolicyRefusal
 from dpsynth.publish.keys import load_public_keys
-from dpsynth.service import Platform, RequestForm, account_text
+from dpsynth.service import Platform, RequestForm, Upload, account_text
 
 POLICY = Path(__file__).parents[2] / "policies" / "rand-health.yaml"
 PURPOSE = "Teaching health economics: students compare visit counts by insurance plan, nobody is looked at."
@@ -77,6 +77,9 @@ class Desk:
         proposer = "bela" if who == "amal" else "amal"
         self.platform.access.confirm(who, self.platform.access.propose(proposer, "grant", "rolf", "auditor"))
 
+    def verify(self, who: str) -> None:
+        assert not self.platform.verifier.check(who, [Upload("manifest.json", b"{}")]).verified
+
     def approve_change(self, who: str) -> None:
         (change,) = self.platform.policy_changes()
         self.platform.approve_change(who, change.id)
@@ -122,6 +125,15 @@ ACTIONS: dict[str, tuple[Callable[[Desk, str], Any], set[str]]] = {
     "read the sums": (lambda d, who: d.platform.budget(who), {"sam", "carol", "dana", "ada"}),
     "read the ledger": (lambda d, who: d.platform.ledger_entries(who), {"carol", "dana", "ada"}),
     "read the access log": (lambda d, who: d.platform.access.looks(who), {"ada"}),
+    "page through the ledger": (lambda d, who: d.platform.book.page(who), {"carol", "dana", "ada"}),
+    "see where the chain stands": (lambda d, who: d.platform.book.status(who), {"carol", "dana", "ada"}),
+    "recompute the chain": (lambda d, who: d.platform.book.verify(who), {"carol", "dana", "ada"}),
+    "export the chain": (lambda d, who: d.platform.book.export(who), {"carol", "dana", "ada"}),
+    "take an attack report along": (
+        lambda d, who: d.platform.attack_reports.export(who, d.request.id),
+        {"carol", "ada"},
+    ),
+    "have a bundle verified": (lambda d, who: d.verify(who), {"carol", "dana", "ada"}),
     "take a checkpoint": (lambda d, who: d.platform.checkpoint(who), {"carol", "dana", "ada"}),
     "see keys and accounts": (lambda d, who: d.platform.access.keys(who), {"ada", "amal"}),
     "add a person": (lambda d, who: d.platform.add_person("nils", "Nils", (), who), {"amal"}),

@@ -1,0 +1,89 @@
+"""Whether a page is fit for people who cannot see it, or see it enlarged: axe-core, and widths."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+from playwright.sync_api import Page
+
+GRAVE = ("serious", "critical")
+ENLARGED = {"width": 640, "height": 450}
+"""A window of 1280 by 900 at 200 % zoom has so many CSS pixels (WCAG 1.4.4 and 1.4.10)."""
+
+OF_STREAMLIT: dict[tuple[str, str], str] = {}
+"""Rule of axe and pattern of the element's HTML, to why only Streamlit can mend it. None is known."""
+
+_AXE = resources.files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")
+_RUN = """() => axe.run(document, {
+    runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'],
+    resultTypes: ['violations'],
+})"""
+_CUT = """() => {
+    const seen = element => {
+        const box = element.getBoundingClientRect(), style = getComputedStyle(element);
+        return box.width > 1 && box.height > 1 && style.visibility !== 'hidden';
+    };
+    const main = document.querySelector('[data-testid=stMain]');
+    const scrolls = element => {
+        for (let one = element.parentElement; one && one !== main; one = one.parentElement) {
+            if (['auto', 'scroll'].includes(getComputedStyle(one).overflowX)
+                && one.scrollWidth > one.clientWidth) return true;
+        }
+        return false;
+    };
+    const name = one => (one.getAttribute('aria-label') || one.innerText || one.tagName).trim();
+    const controls = 'button, a[href], input, textarea, select, [role=combobox], [role=slider]';
+    const found = [];
+    for (const one of main.querySelectorAll(controls)) {
+        const box = one.getBoundingClientRect();
+        if (!seen(one) || scrolls(one)) continue;
+        const outside = box.left < -1 || box.right > innerWidth + 1;
+        const clipped = one.tagName === 'BUTTON' && one.scrollWidth > one.clientWidth + 1;
+        if (outside || clipped) found.push(name(one));
+    }
+    if (document.documentElement.scrollWidth > innerWidth) found.push('the page scrolls sideways');
+    if (main.scrollWidth > main.clientWidth) found.push('the main part scrolls sideways');
+    return found;
+}"""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One element that breaks one rule of axe."""
+
+    rule: str
+    impact: str
+    html: str
+    why: str
+
+    @property
+    def ours(self) -> bool:
+        """Whether we can mend it."""
+        return not any(rule == self.rule and re.search(pattern, self.html) for rule, pattern in OF_STREAMLIT)
+
+
+def faults(page: Page) -> list[Fault]:
+    """Serious and critical findings of axe-core in what is drawn now, those of Streamlit's own left out."""
+    page.evaluate(_AXE)
+    said: dict[str, Any] = page.evaluate(_RUN)
+    found = [
+        Fault(rule["id"], str(rule["impact"]), node["html"], node["failureSummary"])
+        for rule in said["violations"]
+        for node in rule["nodes"]
+        if rule["impact"] in GRAVE
+    ]
+    return [one for one in found if one.ours]
+
+
+def cut(page: Page) -> list[str]:
+    """Controls that are cut off or lie outside the window, and pages that scroll sideways, at 200 % zoom."""
+    before = page.viewport_size
+    page.set_viewport_size(ENLARGED)
+    page.wait_for_timeout(300)
+    found: list[str] = page.evaluate(_CUT)
+    assert before is not None
+    page.set_viewport_size(before)
+    return found
