@@ -14,7 +14,7 @@ LOAD_SECONDS ?= 300
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo app test lint audit-mutants bench bench-audit bench-counting bench-dpsgd bench-gan bench-marginals torture load clean
+.PHONY: demo app test lint audit-mutants bench bench-audit bench-counting bench-dpsgd bench-gan bench-marginals torture load screenshots clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo
@@ -75,6 +75,10 @@ torture: $(VENV)/.dev
 # PEOPLE simulated people for LOAD_SECONDS while four workers run 200 small requests on PostgreSQL.
 load: $(VENV)/.dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.load --people $(PEOPLE) --seconds $(LOAD_SECONDS)
+
+# Every page of every role at 1280 and 390 pixels, as the app's own menu lists them, in test-output/pages.
+screenshots: $(VENV)/.dev
+	OMP_NUM_THREADS=1 $(BIN)/python .ci/screenshots.py
 
 clean:
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis test-output

@@ -130,4 +130,5 @@ def _interval_row(one: Interval) -> alt.LayerChart | alt.FacetChart:
         color=alt.Color("Mark:N", scale=colors, legend=None),
     )
     words = dots.mark_text(dy=-13, fontSize=11, color="#1b2733").encode(text="Mark:N")
-    return alt.layer(interval, signs, words).properties(height=85)
+    # Room at the right for the half of the last number that stands beyond the axis.
+    return alt.layer(interval, signs, words).properties(height=85, padding={"left": 5, "right": 18})

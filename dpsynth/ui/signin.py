@@ -24,6 +24,8 @@ _SIGN_IN = "sign-in"
 _AGAIN = "again"
 """Section of the provider's settings that asks people who they are even if the provider knows."""
 _REFUSED = "sign-in-refused"
+_A_ROW = 3
+"""People beside each other at the demo sign-in, so that no name is broken."""
 _LOCAL = ("localhost", "127.0.0.1", "::1")
 _BACK: dict[str, str] = {}
 """By person: the request at which they were asked again. The provider leads back to the first page only."""
@@ -252,7 +254,11 @@ def _welcome(platform: Platform, people: list[Person], over: bool) -> None:
         st.info("Nobody is known here yet. Set up a demonstration, or add people on the command line.")
         st.code("dpsynth demo --help\ndpsynth people --help", language=None)
         return
-    for column, person in zip(st.columns(max(3, len(people))), people, strict=False):
+    rows = [people[start : start + _A_ROW] for start in range(0, len(people), _A_ROW)]
+    places = [
+        (column, person) for row in rows for column, person in zip(st.columns(_A_ROW), row, strict=False)
+    ]
+    for column, person in places:
         with column, st.container(border=True):
             st.subheader(escaped(person.name))
             st.text(", ".join(role_text(role) for role in person.roles))
