@@ -12,7 +12,7 @@ import re
 import stat
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -70,7 +70,7 @@ def lay_out(uploads: Sequence[Upload], folder: Path) -> None:
     written: set[str] = set()
     for one in uploads:
         name = _clean(one.name)
-        _write(folder, _SUBFOLDERS.get(name, name), one.data, written)
+        _write(folder, _SUBFOLDERS.get(name, name), [one.data], written)
 
 
 def _unpack(data: bytes, folder: Path) -> None:
@@ -93,9 +93,7 @@ def _unpack_entries(archive: zipfile.ZipFile, folder: Path) -> None:
     top = _common_folder(list(names.values()))
     left, written = _UNPACKED, set[str]()
     for entry, name in names.items():
-        read = _read(archive, entry, left)
-        left -= len(read)
-        _write(folder, name.removeprefix(top), read, written)
+        left -= _write(folder, name.removeprefix(top), _pieces(archive, entry, left), written)
 
 
 def _is_folder(entry: zipfile.ZipInfo) -> bool:
@@ -120,16 +118,14 @@ def _check_kind(entry: zipfile.ZipInfo) -> None:
         _refuse(f"{name} is compressed by a method that is not read here")
 
 
-def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, left: int) -> bytes:
-    """The bytes of an entry. Its declared size is not believed: reading stops at what is left."""
-    pieces, size = [], 0
+def _pieces(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, left: int) -> Iterator[bytes]:
+    """An entry piece by piece. Its declared size is not believed: it ends at what is left."""
     with archive.open(entry) as stream:
         while piece := stream.read(_PIECE):
-            size += len(piece)
-            if size > left:
+            left -= len(piece)
+            if left < 0:
                 _refuse_bomb()
-            pieces.append(piece)
-    return b"".join(pieces)
+            yield piece
 
 
 def _clean(name: str) -> str:
@@ -147,7 +143,8 @@ def _common_folder(names: Sequence[str]) -> str:
     return f"{tops.pop()}/" if packed else ""
 
 
-def _write(folder: Path, name: str, data: bytes, written: set[str]) -> None:
+def _write(folder: Path, name: str, pieces: Iterable[bytes], written: set[str]) -> int:
+    """Write one file; its size in bytes."""
     if name.casefold() in written:
         _refuse(f"{_shown(name)} is there twice")
     written.add(name.casefold())
@@ -157,8 +154,8 @@ def _write(folder: Path, name: str, data: bytes, written: set[str]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("xb") as stream:
-            stream.write(data)
-    except OSError:
+            return sum(stream.write(piece) for piece in pieces)
+    except (FileExistsError, NotADirectoryError, IsADirectoryError):
         _refuse(f"{_shown(name)} is a file and a folder at once")
 
 

@@ -87,10 +87,9 @@ def _report(report: dict[str, Any]) -> None:
 
 def _export(session: Session, request_id: str) -> None:
     """Whatever leaves the screen says who took it, when, and of which request."""
-    platform, actor = session.platform, session.actor
     st.download_button(
         "Take the report along, with a watermark (this is logged)",
-        lambda: platform.attack_reports.export(actor, request_id),
+        lambda: session.platform.attack_reports.export(session.actor, request_id),
         file_name=f"review-room-{request_id}.html",
         mime="text/html",
         icon=":material/branding_watermark:",

@@ -173,26 +173,26 @@ def _one_entry(session: Session, status: ChainStatus) -> None:
 def _take_along(session: Session, status: ChainStatus) -> None:
     st.header("Take along", divider="gray")
     say("For tools of your own: recompute every hash without asking this platform.")
-    platform, actor = session.platform, session.actor
+    platform = session.platform
     if status.alarm:
         st.info("A ledger that is read-only signs no checkpoint: nothing to export.", icon=":material/lock:")
         return
     st.download_button(
         "Whole chain and a signed checkpoint (JSON lines)",
-        lambda: platform.book.export(actor),
+        lambda: platform.book.export(session.actor),
         file_name="ledger.jsonl",
         mime="application/jsonl",
         icon=":material/download:",
         key="export-chain",
     )
-    published = [view.id for view in platform.requests(actor) if view.state == "published"]
+    published = [view.id for view in platform.requests(session.actor) if view.state == "published"]
     if not published:
         st.caption("No release is published: there is no ledger proof yet.")
         return
     chosen = str(st.selectbox("Release", published, key="proof-of"))
     st.download_button(
         "Ledger proof of this release",
-        lambda: platform.releases.prove(actor, chosen),
+        lambda: platform.releases.prove(session.actor, chosen),
         file_name=f"ledger-proof-{chosen}.json",
         mime="application/json",
         icon=":material/download:",

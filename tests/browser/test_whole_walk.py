@@ -19,6 +19,7 @@ from stage import REASON, WAIT, title
 
 from dpsynth.publish.keys import load_public_keys
 from dpsynth.publish.verify import verify_bundle
+from dpsynth.service.attack_reports import EXPORTED
 from dpsynth.ui.places import PLACES
 
 pytestmark = pytest.mark.needs_browser
@@ -222,6 +223,26 @@ def test_a_bundle_that_is_dropped_in_is_verified_and_a_changed_one_is_named(
     expect(page.get_by_text("TERMS.md").first).to_be_visible(timeout=WAIT)
     press(page, "Verify")
     expect(page.get_by_text("TERMS.md does not have the")).to_be_visible(timeout=WAIT)
+
+
+def test_what_an_auditor_takes_along_is_whole_or_watermarked_and_logged(walked: Walked, page: Page) -> None:
+    platform = walked.served.platform
+    stage.become(page, walked.served.address, "Ada Brandt")
+    page.get_by_role("link", name="Ledger").click()
+    title(page, "Ledger")
+    with page.expect_download() as taken:
+        page.get_by_role("button", name="Whole chain and a signed checkpoint").click()
+    assert taken.value.path().read_bytes() == platform.book.export("ada")
+    page.goto(f"{walked.served.address}/attack-reports?request={walked.published}")
+    page.get_by_role("button", name="Continue as Ada Brandt").click()
+    page.get_by_role("button", name=re.compile("^Show exact numbers")).click()
+    looks = len(platform.access.looks("ada"))
+    with page.expect_download() as report:
+        page.get_by_role("button", name=re.compile("^Take the report along")).click()
+    html = report.value.path().read_text()
+    assert re.search(rf"Review room only · ada · [^<]* · {walked.published}</span>", html)
+    assert len(platform.access.looks("ada")) == looks + 1
+    assert platform.access.looks("ada")[0].what == EXPORTED
 
 
 def test_a_forged_click_on_a_disabled_button_by_a_raw_message_writes_nothing(walked: Walked) -> None:
