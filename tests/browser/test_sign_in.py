@@ -271,6 +271,7 @@ def test_two_admins_change_a_role_and_the_auditor_sees_who_looked(house: House, 
     title(page, "Sign in")
     page.context.clear_cookies()
     sign_in(page, house, "sam")
+    title(page, "Inbox")
     page.get_by_role("link", name="Access log").click()
     title(page, "Access log")
     expect(page.get_by_text("exact audit report")).to_be_visible(timeout=WAIT)
