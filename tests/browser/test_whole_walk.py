@@ -173,6 +173,8 @@ def test_every_page_of_every_role_is_fit_for_all_eyes_and_at_200_percent(
     walked: Walked, page: Page, person: str
 ) -> None:
     """axe-core finds nothing serious that is ours; enlarged, no control is cut, nothing scrolls sideways."""
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
     stage.become(page, walked.served.address, stage.PEOPLE[person][0])
     wrong: dict[str, object] = {}
     for name in stage.each_page(page):
@@ -180,6 +182,8 @@ def test_every_page_of_every_role_is_fit_for_all_eyes_and_at_200_percent(
         if stage.open_first(page):
             wrong |= unfit(page, f"{name} of one request")
     assert not wrong
+    ours = (walked.served.address, walked.served.address.replace("http", "ws", 1), "data:", "blob:")
+    assert not [url for url in asked if not url.startswith(ours)], "a page asks a server of somebody else"
 
 
 def unfit(page: Page, name: str) -> dict[str, object]:
@@ -236,6 +240,8 @@ def test_what_an_auditor_takes_along_is_whole_or_watermarked_and_logged(walked: 
     page.goto(f"{walked.served.address}/attack-reports?request={walked.published}")
     page.get_by_role("button", name="Continue as Ada Brandt").click()
     page.get_by_role("button", name=re.compile("^Show exact numbers")).click()
+    expect(page.get_by_role("button", name=re.compile("^Take the report along"))).to_be_visible(timeout=WAIT)
+    stage.settled(page)
     looks = len(platform.access.looks("ada"))
     with page.expect_download() as report:
         page.get_by_role("button", name=re.compile("^Take the report along")).click()
