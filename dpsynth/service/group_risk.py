@@ -86,6 +86,10 @@ def _draw(rates: Sequence[_Rate]) -> str:
     canvas.text((_WIDTH - 20, bottom + 33), "success, share of attacks", anchor="end", color=GREY)
     canvas.line((_LEFT, bottom), (_WIDTH - 20, bottom), LINE)
     canvas.text((14, _TOP - 14), "shared with", color=GREY)
+    canvas.dot((_LEFT + 8, _TOP - 18), MARK)
+    canvas.text((_LEFT + 18, _TOP - 14), "members", color=GREY)
+    canvas.diamond((_LEFT + 108, _TOP - 18), INK, 5.5)
+    canvas.text((_LEFT + 118, _TOP - 14), _SIDES[1][1], color=GREY)
     for at, group in enumerate(groups):
         y = _TOP + _ROW * (at + 0.5)
         canvas.text((14, y + 4), f"{group} real people" if group != "1" else "nobody else (1)")
