@@ -11,6 +11,7 @@ from typing import Any
 from dpsynth.policy.columns import ColumnSpec
 from dpsynth.policy.model import Policy
 from dpsynth.publish.wording import plain
+from dpsynth.utility.measures import measure_text
 
 __all__ = ["ENDS", "datasheet_page", "terms_page"]
 
@@ -73,6 +74,7 @@ def _use(policy: Policy, statement: Mapping[str, Any]) -> list[str]:
         plain(policy.purpose),
         plain(statement["utility"]),
         plain(statement["bias"]),
+        *measure_lines(statement),
         "Do not use these data for decisions about individuals.",
         "",
         "## Distribution",
@@ -85,6 +87,15 @@ def _use(policy: Policy, statement: Mapping[str, Any]) -> list[str]:
         ENDS,
         f"Questions: {plain(statement['contact'])}.",
     ]
+
+
+def measure_lines(statement: Mapping[str, Any]) -> list[str]:
+    """The paid measures of utility, one line each; none where none were bought."""
+    paid = statement.get("utility_measures")
+    if paid is None:
+        return []
+    lines = [f"- {plain(measure_text(one, paid['confidence']))}" for one in paid["measures"]]
+    return ["", plain(paid["note"]), "", *lines, ""]
 
 
 def datasheet_page(policy: Policy, statement: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from dpsynth.publish.statement import odds_after
 from dpsynth.publish.wording import plain as _plain
+from dpsynth.utility.measures import measure_text
 
 __all__ = ["readme_page", "statement_page", "verify_page", "worked_example"]
 
@@ -77,7 +78,17 @@ def _limits(statement: dict[str, Any]) -> list[str]:
         f"- {statement['decision_note']}",
         f"- Use: {_plain(statement['utility'])}",
         f"- Bias: {_plain(statement['bias'])}",
+        *_measures(statement),
     ]
+
+
+def _measures(statement: dict[str, Any]) -> list[str]:
+    paid = statement.get("utility_measures")
+    if paid is None:
+        return []
+    lines = [f"  - {_plain(measure_text(one, paid['confidence']))}" for one in paid["measures"]]
+    queries = [f"  - Query: {_plain(one)}." for one in paid["queries"]]
+    return [f"- Measures of utility, rho {paid['rho']} in all. {_plain(paid['note'])}", *lines, *queries]
 
 
 def _evidence(statement: dict[str, Any]) -> list[str]:
