@@ -10,8 +10,8 @@ from typing import Any
 
 from dpsynth.policy.columns import ColumnSpec
 from dpsynth.policy.model import Policy
+from dpsynth.publish.measured import measure_lines
 from dpsynth.publish.wording import plain
-from dpsynth.utility.measures import measure_text
 
 __all__ = ["ENDS", "datasheet_page", "terms_page"]
 
@@ -74,7 +74,7 @@ def _use(policy: Policy, statement: Mapping[str, Any]) -> list[str]:
         plain(policy.purpose),
         plain(statement["utility"]),
         plain(statement["bias"]),
-        *measure_lines(statement),
+        *_measures(statement),
         "Do not use these data for decisions about individuals.",
         "",
         "## Distribution",
@@ -89,13 +89,9 @@ def _use(policy: Policy, statement: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def measure_lines(statement: Mapping[str, Any]) -> list[str]:
-    """The paid measures of utility, one line each; none where none were bought."""
-    paid = statement.get("utility_measures")
-    if paid is None:
-        return []
-    lines = [f"- {plain(measure_text(one, paid['confidence']))}" for one in paid["measures"]]
-    return ["", plain(paid["note"]), "", *lines, ""]
+def _measures(statement: Mapping[str, Any]) -> list[str]:
+    lines = measure_lines(statement)
+    return ["", plain(statement["utility_measures"]["note"]), "", *lines, ""] if lines else []
 
 
 def datasheet_page(policy: Policy, statement: Mapping[str, Any]) -> str:

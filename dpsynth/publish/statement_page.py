@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from dpsynth.publish.measured import measure_lines, query_lines
 from dpsynth.publish.statement import odds_after
 from dpsynth.publish.wording import plain as _plain
-from dpsynth.utility.measures import measure_text
 
 __all__ = ["readme_page", "statement_page", "verify_page", "worked_example"]
 
@@ -86,9 +86,8 @@ def _measures(statement: dict[str, Any]) -> list[str]:
     paid = statement.get("utility_measures")
     if paid is None:
         return []
-    lines = [f"  - {_plain(measure_text(one, paid['confidence']))}" for one in paid["measures"]]
-    queries = [f"  - Query: {_plain(one)}." for one in paid["queries"]]
-    return [f"- Measures of utility, rho {paid['rho']} in all. {_plain(paid['note'])}", *lines, *queries]
+    lines = [f"  {line}" for line in (*measure_lines(statement), *query_lines(statement))]
+    return [f"- Measures of utility, rho {paid['rho']} in all. {_plain(paid['note'])}", *lines]
 
 
 def _evidence(statement: dict[str, Any]) -> list[str]:

@@ -101,6 +101,7 @@ def _utility(candidate: Candidate) -> dict[str, Any]:
         "exact_sha256": sha256_hex(candidate.exact_utility.encode()),
         "charged": None if measures is None else measures.as_json(),
         "plain": none if measures is None else "",
+        "sentences": [] if measures is None else list(measures.sentences()),
     }
 
 

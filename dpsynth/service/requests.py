@@ -31,7 +31,6 @@ from dpsynth.service.views import (
     RequestView,
 )
 from dpsynth.synthesizers.auto import AUTO
-from dpsynth.utility.measures import measure_text
 
 __all__ = ["by_id", "cancel", "list_requests", "request_row", "show", "submit", "view"]
 
@@ -242,8 +241,7 @@ def _utility(row: Row[tuple[object, ...]]) -> tuple[str, ...]:
     """Paid measures, once people have agreed that they go out: they are part of what was signed."""
     if row.state not in ("published", "revoked"):
         return ()
-    paid = json.loads(row.dossier)["body"].get("utility", {}).get("charged")
-    return () if paid is None else tuple(measure_text(one, paid["confidence"]) for one in paid["measures"])
+    return tuple(json.loads(row.dossier)["body"].get("utility", {}).get("sentences", ()))
 
 
 def _waiting_for(row: Row[tuple[object, ...]], state: str, made: tuple[DecisionView, ...]) -> tuple[str, ...]:

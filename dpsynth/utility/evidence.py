@@ -17,7 +17,7 @@ from dpsynth.utility.regression import regression
 
 __all__ = ["LIMITS", "MOST_ROWS", "MOST_TRAINING_ROWS", "exact_utility"]
 
-MOST_ROWS, MOST_TRAINING_ROWS = 50_000, 10_000
+MOST_ROWS, MOST_TRAINING_ROWS, MOST_LABELS = 50_000, 10_000, 400
 
 LIMITS = (
     (
@@ -60,10 +60,12 @@ def exact_utility(
     chosen = task_of(domain, task)
     few = [some_rows(codes, MOST_TRAINING_ROWS, rng) for codes in (real, made)]
     models = None if chosen is None else trained(few[0], few[1], domain, chosen, rng)
+    small = [column for column in domain.columns if column.size <= MOST_LABELS]
     column = grouping_of(domain, by, roles or ("",) * len(domain.columns), chosen)
     return {
         "why_not": "",
         "limits": list(LIMITS),
+        "labels": {column.name: [column.label(code) for code in range(column.size)] for column in small},
         "task_is": "named by the policy" if task else "the last column of few values: the policy names none",
         "by_is": "named by the policy"
         if by

@@ -110,6 +110,10 @@ class PaidMeasures:
             "measures": [dict(one.__dict__) for one in self.measures],
         }
 
+    def sentences(self) -> tuple[str, ...]:
+        """Each measure with its interval."""
+        return tuple(measure_text(one.__dict__, self.confidence) for one in self.measures)
+
 
 def measure_text(measure: Mapping[str, Any], confidence: str) -> str:
     """A measure of ``as_json`` as one sentence, with its interval."""
