@@ -6,14 +6,15 @@ from typing import Any
 
 import streamlit as st
 
-from dpsynth.ui.charts import Interval, interval_chart
 from dpsynth.ui.session import Session
 from dpsynth.ui.show import refusals_shown, say, table
+from dpsynth.ui.utility_charts import span_chart
 from dpsynth.ui.utility_exact import exact
 
 __all__ = ["forget_utility", "use"]
 
 _HELD = "exact-utility"
+_ERRORS = "Mean error"
 
 
 def use(session: Session, request_id: str, utility: dict[str, Any] | None) -> None:
@@ -35,17 +36,19 @@ def _paid(utility: dict[str, Any]) -> None:
         say(utility["plain"])
         return
     say(paid["note"])
-    judged = [one for one in paid["measures"] if not one["why_not"]]
-    interval_chart([_interval(one) for one in judged])
+    judged = [_span(one) for one in paid["measures"] if not one["why_not"]]
+    span_chart(
+        [one for one in judged if one[0].startswith(_ERRORS)], "share of rows in other cells, 0 is best"
+    )
+    span_chart([one for one in judged if not one[0].startswith(_ERRORS)], "share predicted right, 1 is best")
     table([_row(one, paid["confidence"]) for one in paid["measures"]])
     with st.expander(f"What was asked with noise, for rho {paid['rho']} in all"):
         for query in paid["queries"]:
             say(query)
 
 
-def _interval(measure: dict[str, str]) -> Interval:
-    numbers = [float(measure[name]) for name in ("estimate", "low", "high")]
-    return Interval(measure["name"], numbers[0], numbers[1], numbers[2], None)
+def _span(measure: dict[str, str]) -> tuple[str, float, float, float]:
+    return measure["name"], float(measure["estimate"]), float(measure["low"]), float(measure["high"])
 
 
 def _row(measure: dict[str, str], confidence: str) -> dict[str, str]:

@@ -10,10 +10,10 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
-__all__ = ["Errors", "Pair", "error_chart", "heat_map", "pair_chart"]
+__all__ = ["Errors", "Pair", "error_chart", "heat_map", "pair_chart", "span_chart"]
 
 _REAL, _MADE = "#0b3c5d", "#e08e0b"
-_ROW, _FRAME, _NAME = 46, 90, 26
+_ROW, _FRAME, _LEGEND, _NAME = 46, 90, 60, 26
 
 
 @dataclass(frozen=True)
@@ -59,13 +59,14 @@ def error_chart(found: Sequence[Errors]) -> None:
     base = alt.Chart(data).encode(y=_rows(names), x=x, tooltip=["Row:N", "Mark:N", "error:Q"])
     shape = alt.Scale(domain=["largest", "by chance"], range=["diamond", "triangle-up"])
     color = alt.Scale(domain=["largest", "by chance"], range=["#a4161a", "#1b2733"])
+    legend = alt.Legend(orient="bottom", title="the bar is the mean", columns=2)
     bars = base.transform_filter("datum.Mark == 'mean'").mark_bar(height=16, color="#5fa8d3")
     points = (
         base.transform_filter("datum.Mark != 'mean'")
         .mark_point(filled=True, size=80, opacity=1)
         .encode(
-            shape=alt.Shape("Mark:N", scale=shape, legend=alt.Legend(orient="bottom", title="bar: mean;")),
-            color=alt.Color("Mark:N", scale=color, legend=alt.Legend(orient="bottom", title="bar: mean;")),
+            shape=alt.Shape("Mark:N", scale=shape, legend=legend),
+            color=alt.Color("Mark:N", scale=color, legend=legend),
         )
     )
     st.altair_chart(alt.layer(bars, points).properties(height=_ROW * len(found) + _FRAME), width="stretch")
@@ -99,7 +100,26 @@ def pair_chart(pairs: Sequence[Pair], title: str, names: tuple[str, str]) -> Non
     spans = base.mark_rule(strokeWidth=3).encode(x=alt.X("low:Q", title=title, scale=scale), x2="high:Q")
     shown = alt.Shape("Table:N", scale=shape, legend=legend)
     dots = base.mark_point(filled=True, size=70, opacity=1).encode(x="estimate:Q", shape=shown)
-    st.altair_chart(alt.layer(spans, dots).properties(height=_ROW * len(pairs) + _FRAME), width="stretch")
+    st.altair_chart(
+        alt.layer(spans, dots).properties(height=_ROW * len(pairs) + _FRAME + _LEGEND), width="stretch"
+    )
+
+
+def span_chart(rows: Sequence[tuple[str, float, float, float]], title: str) -> None:
+    """One interval a row, all on one scale from 0: name, estimate, low, high."""
+    if not rows:
+        return
+    data = pd.DataFrame(
+        [{"Row": _label(name), "estimate": at, "low": low, "high": high} for name, at, low, high in rows]
+    )
+    base = alt.Chart(data).encode(
+        y=_rows([name for name, *_ in rows]), tooltip=["Row:N", "estimate:Q", "low:Q", "high:Q"]
+    )
+    x = alt.X("low:Q", title=title, axis=alt.Axis(tickCount=5))
+    spans = base.mark_rule(strokeWidth=4, color="#5fa8d3").encode(x=x, x2="high:Q")
+    dots = base.mark_point(filled=True, size=80, opacity=1, color=_REAL).encode(x="estimate:Q")
+    chart = alt.layer(spans, dots).properties(height=_ROW * len(rows) + _FRAME)
+    st.altair_chart(chart, width="stretch")
 
 
 def heat_map(
@@ -119,17 +139,18 @@ def heat_map(
         ],
         columns=["down", "across", "value"],
     )
-    axis = alt.Axis(title=None, labelLimit=110, ticks=False, domain=False)
+    axis = alt.Axis(title=None, labelLimit=110, labelOverlap=False, ticks=False, domain=False)
+    below = alt.Axis(title=None, labelLimit=110, labelOverlap=False, labelAngle=-60)
     shade = alt.Scale(domain=[0, max(most, 1e-6)], scheme="blues")
     chart = (
         alt.Chart(data, title=title)
         .mark_rect(stroke="#dfe6eb", strokeWidth=0.5)
         .encode(
             y=alt.Y("down:N", sort=list(down), axis=axis),
-            x=alt.X("across:N", sort=list(across), axis=alt.Axis(title=None, labelAngle=-60, labelLimit=110)),
+            x=alt.X("across:N", sort=list(across), axis=below),
             color=alt.Color("value:Q", scale=shade, legend=alt.Legend(title=None, orient="bottom")),
             tooltip=["down:N", "across:N", "value:Q"],
         )
-        .properties(height=max(180, 22 * len(down) + 110))
+        .properties(height=22 * len(down) + 230)
     )
     st.altair_chart(chart, width="stretch")

@@ -188,8 +188,8 @@ def _regression(found: dict[str, Any]) -> None:
         return
     say(
         f"A linear model explains the outcome ({found['outcome']}) by the other columns. Fitted to real "
-        f"and to synthetic rows, the intervals of a coefficient overlap by {_percent(found['mean_overlap'])} on "
-        "average: 100 is the same conclusion, 0 is intervals that do not meet."
+        "and to synthetic rows, the intervals of a coefficient overlap by "
+        f"{_percent(found['mean_overlap'])} on average. 100: the same conclusion; 0: they never meet."
     )
     terms = found["terms"]
     judged = [one for one in terms if one["overlap"] is not None]
@@ -229,8 +229,8 @@ def _groups(found: dict[str, Any], chosen: str) -> None:
     if judged:
         worst = max(judged, key=lambda one: float(one["error_1"] or 0.0))
         say(
-            f"Worst served: {worst['group']}, where {_percent(worst['error_1'] or 0.0)} rows would have to move "
-            "for its single columns to agree."
+            f"Worst served: {worst['group']}, where {_percent(worst['error_1'] or 0.0)} rows would have "
+            "to move for its single columns to agree."
         )
     rows = [
         Pair(one["group"], *(_triple(one["accuracy"][name]) for name in _TRAINED))
