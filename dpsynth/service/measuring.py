@@ -131,7 +131,7 @@ class PaidQueries:
     def _hits(self, real: Codes, made: Codes, noise: Noise) -> tuple[tuple[str, ...], tuple[Measure, ...]]:
         domain, task = self.policy.domain(), self.plan.task
         # Only synthetic rows train it, so it is post-processing of what was paid for already.
-        model = learn(some_rows(made, MOST_TRAINING_ROWS, os_generator()), domain, task)
+        model = learn(some_rows([made], MOST_TRAINING_ROWS, os_generator()), domain, task)
         query = MarginalMechanism((task,), self._events[1].sigma, hits_sensitivity(self.policy.unit()))
         noisy = query.release(hits(real, model), noise)
         said = self._query(f"rows by {task} and whether it is predicted right", self.plan.task_nano, query)
@@ -152,7 +152,7 @@ def exact_text(policy: Policy, coined: CoinedRows, release: SyntheticTable) -> s
     try:
         roles = tuple(column.role for column in policy.columns if column.kept)
         chosen: dict[str, Any] = {"task": policy.utility.task, "by": policy.utility.by, "roles": roles}
-        real = np.concatenate(coined.reveal_for_attack())
+        real = coined.reveal_for_attack()
         found = exact_utility(real, release.matrix(), release.domain, os_generator(), **chosen)
         return json.dumps(body | found, allow_nan=False)
     except Exception:

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from dpsynth.core.domain import Domain
 from dpsynth.utility.cells import Codes, counts
 
-__all__ = ["associations", "cramers_v", "mean_gap"]
+__all__ = ["MOST_COLUMNS", "PICTURED_CELLS", "associations", "cramers_v", "mean_gap"]
 
-_MOST_COLUMNS, _MOST_CELLS = 20, 10_000
-_PICTURED_PAIRS, _PICTURED_CELLS = 60, 400
+MOST_COLUMNS, PICTURED_CELLS = 20, 400
+_MOST_CELLS, _PICTURED_PAIRS = 10_000, 60
 
 
 def cramers_v(table: NDArray[np.int64]) -> float | None:
@@ -32,7 +32,7 @@ def cramers_v(table: NDArray[np.int64]) -> float | None:
 
 
 def _pairs(domain: Domain) -> list[tuple[str, str]]:
-    names = domain.names[:_MOST_COLUMNS]
+    names = domain.names[:MOST_COLUMNS]
     return [pair for pair in combinations(names, 2) if domain.size(pair) <= _MOST_CELLS]
 
 
@@ -45,13 +45,13 @@ def associations(real: Codes, made: Codes, domain: Domain) -> dict[str, Any]:
         tables = [counts(codes, domain, (first, second)).reshape(sizes) for codes in (real, made)]
         truth, drawn = cramers_v(tables[0]), cramers_v(tables[1])
         lines.append({"pair": [first, second], "real": truth, "synthetic": drawn})
-        if len(shares) < _PICTURED_PAIRS and domain.size((first, second)) <= _PICTURED_CELLS:
+        if len(shares) < _PICTURED_PAIRS and domain.size((first, second)) <= PICTURED_CELLS:
             rounded = [(np.round(table / table.sum(), 6)).tolist() for table in tables]
             shares.append({"pair": [first, second], "real": rounded[0], "synthetic": rounded[1]})
     gaps = [abs(one["real"] - one["synthetic"]) for one in lines if None not in one.values()]
     return {
-        "columns": list(domain.names[:_MOST_COLUMNS]),
-        "left_out": list(domain.names[_MOST_COLUMNS:]),
+        "columns": list(domain.names[:MOST_COLUMNS]),
+        "left_out": list(domain.names[MOST_COLUMNS:]),
         "pairs": lines,
         "mean_gap": float(np.mean(gaps)) if gaps else None,
         "largest_gap": max(gaps, default=None),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from dpsynth.core.domain import Domain
-from dpsynth.utility.association import associations
+from dpsynth.utility.association import MOST_COLUMNS, PICTURED_CELLS, associations
 from dpsynth.utility.cells import MOST_CELLS, MOST_MARGINALS, Codes, some_rows
 from dpsynth.utility.groups import grouping_of, groups
 from dpsynth.utility.marginals import WIDTHS, width_errors
@@ -17,7 +18,7 @@ from dpsynth.utility.regression import regression
 
 __all__ = ["LIMITS", "MOST_ROWS", "MOST_TRAINING_ROWS", "exact_utility"]
 
-MOST_ROWS, MOST_TRAINING_ROWS, MOST_LABELS = 50_000, 10_000, 400
+MOST_ROWS, MOST_TRAINING_ROWS = 50_000, 10_000
 
 LIMITS = (
     (
@@ -34,7 +35,7 @@ LIMITS = (
 
 
 def exact_utility(
-    real: Codes,
+    parts: Sequence[Codes],
     made: Codes,
     domain: Domain,
     rng: np.random.Generator,
@@ -46,7 +47,8 @@ def exact_utility(
     """Every exact measure of synthetic rows against real ones, as a JSON value.
 
     Args:
-        real, made: encoded rows in domain order.
+        parts: the encoded real rows in domain order, in one part or several.
+        made: the encoded synthetic rows.
         rng: draws the rows that are looked at, where there are too many.
         task: the column to predict, or None for the last that is fit for it.
         by: the column of groups, or None for the first quasi-identifier that is fit for it.
@@ -54,13 +56,13 @@ def exact_utility(
 
     What cannot be judged has a reason under ``why_not`` in place of its numbers.
     """
-    if not len(real) or not len(made):
+    if not sum(map(len, parts)) or not len(made):
         return {"why_not": "one of the tables has no rows"}
-    real, made = (some_rows(codes, MOST_ROWS, rng) for codes in (real, made))
+    real, made = some_rows(parts, MOST_ROWS, rng), some_rows([made], MOST_ROWS, rng)
     chosen = task_of(domain, task)
-    few = [some_rows(codes, MOST_TRAINING_ROWS, rng) for codes in (real, made)]
+    few = [some_rows([codes], MOST_TRAINING_ROWS, rng) for codes in (real, made)]
     models = None if chosen is None else trained(few[0], few[1], domain, chosen, rng)
-    small = [column for column in domain.columns if column.size <= MOST_LABELS]
+    small = [column for column in domain.columns[:MOST_COLUMNS] if column.size <= PICTURED_CELLS]
     column = grouping_of(domain, by, roles or ("",) * len(domain.columns), chosen)
     return {
         "why_not": "",

@@ -13,8 +13,8 @@ from typing import Any
 
 __all__ = ["LEAST_RHO", "Measure", "MeasurePlan", "PaidMeasures", "measure_text", "share_of"]
 
-LEAST_RHO = 1000
-"""Nano-rho below which a query would be all noise."""
+LEAST_RHO = 1
+"""The least that a query can cost, nano-rho."""
 
 _NANO = 10**9
 
@@ -126,7 +126,8 @@ def measure_text(measure: Mapping[str, Any], confidence: str) -> str:
 
 NOTE = (
     "Charged: measured on the rows of people with noise, and paid for from the rho of this release, which "
-    "includes it. Each interval covers the noise; it does not say how far other people's rows would differ."
+    "includes it; the audit holds the rows to what is left. Each interval covers the noise; it does not say "
+    "how far other people's rows would differ."
 )
 
 

@@ -101,8 +101,8 @@ def test_what_cannot_be_judged_is_said_and_not_drawn(tmp_path: Path) -> None:
         "two = ('plan', ('a', 'b')), ('sex', ('f', 'm'))\n"
         "one = Domain(tuple(Column(name, 'categorical', values) for name, values in two))\n"
         "codes = np.zeros((30, 2), dtype=np.int64)\n"
-        "exact(exact_utility(codes, codes, one, np.random.default_rng(1), by='sex', task='plan'))\n"
-        "exact(exact_utility(codes[:0], codes, one, np.random.default_rng(1)))\n"
+        "exact(exact_utility([codes], codes, one, np.random.default_rng(1), by='sex', task='plan'))\n"
+        "exact(exact_utility([codes[:0]], codes, one, np.random.default_rng(1)))\n"
     )
     at = AppTest.from_file(str(script), default_timeout=60).run()
     assert not at.exception

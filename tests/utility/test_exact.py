@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from dpsynth.core.domain import Column, Domain
 from dpsynth.utility.association import cramers_v
-from dpsynth.utility.cells import MOST_MARGINALS, marginals_of
+from dpsynth.utility.cells import MOST_MARGINALS, _set_at, marginals_of, some_rows
 from dpsynth.utility.evidence import exact_utility
 from dpsynth.utility.marginals import width_errors
 from dpsynth.utility.regression import interval_overlap
@@ -22,7 +23,7 @@ ROLES = ("quasi_identifier", "other", "other", "sensitive")
 
 
 def measured(real: NDArray[np.int64], made: NDArray[np.int64], domain: Domain, **said: Any) -> dict[str, Any]:
-    found = exact_utility(real, made, domain, np.random.default_rng(1), roles=ROLES, **said)
+    found = exact_utility([real], made, domain, np.random.default_rng(1), roles=ROLES, **said)
     json.dumps(found, allow_nan=False)  # no NaN hides in it
     return found
 
@@ -50,6 +51,27 @@ def test_of_many_marginals_a_stated_number_is_chosen_without_looking_at_rows() -
     chosen = marginals_of(wide, 3)
     assert len(set(chosen)) == len(chosen) == MOST_MARGINALS
     assert {name for names in chosen for name in names} >= {"c0", "c29"}
+
+
+def test_of_very_many_columns_marginals_are_found_without_listing_all_of_them() -> None:
+    names = tuple(f"c{number}" for number in range(500))
+    wide = Domain(tuple(Column(name, "categorical", ("a", "b")) for name in names))
+    chosen = marginals_of(wide, 3)
+    assert len(set(chosen)) == MOST_MARGINALS
+    assert list(chosen) == sorted(chosen, key=lambda one: [names.index(name) for name in one])
+    few = tuple(names[:40])
+    assert [_set_at(few, 3, place) for place in range(0, 9_880, 97)] == list(combinations(few, 3))[::97]
+
+
+def test_rows_of_several_parts_are_drawn_from_all_of_them(rows: Rows) -> None:
+    parts = [rows(300), rows(40, seed=2), rows(0), rows(700, seed=3)]
+    assert np.array_equal(some_rows(parts, 2_000, np.random.default_rng(1)), np.concatenate(parts))
+    parts = [np.full((many, 1), number) for number, many in enumerate((300, 40, 0, 700))]
+    few = some_rows(parts, 520, np.random.default_rng(1))
+    assert len(few) == 520
+    assert np.bincount(few[:, 0], minlength=4) / 520 == pytest.approx(
+        np.array([300, 40, 0, 700]) / 1040, abs=0.06
+    )
 
 
 def test_association_is_zero_for_independent_columns_and_one_where_one_follows_from_the_other() -> None:
@@ -126,7 +148,7 @@ def test_small_tables_are_said_to_be_small(domain: Domain, rows: Rows, many: int
 def test_a_table_of_one_column_has_errors_and_nothing_to_predict(rows: Rows) -> None:
     one = Domain((Column("plan", "categorical", ("a", "b")),))
     codes = rows(500)[:, [2]]
-    found = exact_utility(codes, codes, one, np.random.default_rng(1))
+    found = exact_utility([codes], codes, one, np.random.default_rng(1))
     assert found["marginals"][0]["mean"] == 0
     assert found["prediction"]["why_not"]
     assert found["groups"]["why_not"]
