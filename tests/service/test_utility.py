@@ -113,6 +113,18 @@ def test_measures_are_part_of_the_rho_that_was_asked_for(policy: Policy, synthes
     assert cost.covers(queries.rest_of(cost) + queries.cost)
 
 
+def test_a_training_leaves_room_for_measures_at_every_order() -> None:
+    allowed = '  allowed:\n    - {name: gan, min_version: "0.0.1"}\n'
+    policy = load_policy_text(paid_text().replace("  allowed:\n", allowed, 1), "policy.yaml")
+    synthesizer, whole = run_plan(policy, "gan", 24_355_957)
+    paid = measure_plan(policy, 24_355_957)
+    assert paid is not None
+    own = rows_plan(whole, paid)
+    assert own == synthesizer.plan(policy.domain(), own.rho_nano, policy.synthesis.max_model_cells)
+    rest = PaidQueries(policy, paid).rest_of(plan_cost(whole, "1e-6"))
+    assert rest.covers(plan_cost(own, "1e-6"))
+
+
 def test_a_budget_of_which_the_share_tells_nothing_is_refused_before_anything_is_held(policy: Policy) -> None:
     with pytest.raises(PolicyRefusal, match="too little to measure with"):
         measure_plan(policy, 9)
