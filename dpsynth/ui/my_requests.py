@@ -71,9 +71,9 @@ def _measures(view: RequestView) -> None:
         for words in view.utility:
             say(words)
         st.caption(
-            "Error: share of rows that would have to move for a table to agree with that of the real rows; "
-            "0 is best. Accuracy: share of real rows that a plain model, trained on the synthetic rows alone, "
-            "predicts right; 1 is best. Intervals cover the noise that protects people, and nothing else."
+            "Error: share of rows that would have to move for a table to agree with that of the real "
+            "rows; 0 is best. Accuracy: share of real rows that a plain model, trained on the synthetic rows "
+            "alone, predicts right; 1 is best. Intervals cover the noise that protects people, and nothing else."
         )
 
 
