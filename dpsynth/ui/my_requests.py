@@ -73,7 +73,7 @@ def _measures(view: RequestView) -> None:
         st.caption(
             "Error: share of rows that would have to move for a table to agree with that of the real "
             "rows; 0 is best. Accuracy: share of real rows that a plain model, trained on the synthetic rows "
-            "alone, predicts right; 1 is best. Intervals cover the noise that protects people, and nothing else."
+            "alone, predicts right; 1 is best. Intervals cover the noise that protects people, nothing else."
         )
 
 
