@@ -12,6 +12,7 @@ from dpsynth.service.exports import Exports
 from dpsynth.service.notices import Notices
 from dpsynth.service.releases import Releases
 from dpsynth.service.reviews import Reviews
+from dpsynth.service.utility_room import UtilityRoom
 from dpsynth.service.watch import Watch
 
 __all__ = ["Desks"]
@@ -55,6 +56,11 @@ class Desks:
     def reviews(self) -> Reviews:
         """Objections and reviews of auditors."""
         return Reviews(self._store, self._home, self._witnessed, self._served)
+
+    @property
+    def utility(self) -> UtilityRoom:
+        """Exact measures of how useful a release is."""
+        return UtilityRoom(self._store, self._home, self._witnessed, self._served)
 
     @property
     def exports(self) -> Exports:
