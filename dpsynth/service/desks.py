@@ -14,6 +14,7 @@ from dpsynth.service.exports import Exports
 from dpsynth.service.notices import Notices
 from dpsynth.service.releases import Releases
 from dpsynth.service.reviews import Reviews
+from dpsynth.service.utility_room import UtilityRoom
 from dpsynth.service.verifier import Verifier
 from dpsynth.service.watch import Watch
 
@@ -73,6 +74,11 @@ class Desks:
     def attack_reports(self) -> AttackReports:
         """Attack reports to take along, with a watermark."""
         return AttackReports(self._store, self._home, self._witnessed, self._served)
+
+    @property
+    def utility(self) -> UtilityRoom:
+        """Exact measures of how useful a release is."""
+        return UtilityRoom(self._store, self._home, self._witnessed, self._served)
 
     @property
     def exports(self) -> Exports:
