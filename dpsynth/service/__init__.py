@@ -1,6 +1,7 @@
 """The only place that changes state: register, request, run, decide, publish."""
 
 from dpsynth.service.access import Look, PersonKey, Proposal
+from dpsynth.service.board import BudgetBand, BudgetHistory, BudgetStep
 from dpsynth.service.exports import Exports, GdprExport
 from dpsynth.service.pictures import review_pictures
 from dpsynth.service.platform import Platform
@@ -16,6 +17,7 @@ from dpsynth.service.views import (
     Dossier,
     EntryView,
     Explanation,
+    PauseView,
     Person,
     PictureView,
     Quote,
@@ -27,6 +29,9 @@ from dpsynth.service.views import (
 __all__ = [
     "STAGES",
     "Account",
+    "BudgetBand",
+    "BudgetHistory",
+    "BudgetStep",
     "DatasetInfo",
     "DecisionView",
     "Dossier",
@@ -37,6 +42,7 @@ __all__ = [
     "Look",
     "NotFresh",
     "Objection",
+    "PauseView",
     "Person",
     "PersonKey",
     "PictureView",

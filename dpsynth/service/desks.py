@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dpsynth.ledger.store import Store
 from dpsynth.service.access import Access
+from dpsynth.service.board import Board
 from dpsynth.service.exports import Exports
 from dpsynth.service.notices import Notices
 from dpsynth.service.releases import Releases
@@ -55,6 +56,11 @@ class Desks:
     def reviews(self) -> Reviews:
         """Objections and reviews of auditors."""
         return Reviews(self._store, self._home, self._witnessed, self._served)
+
+    @property
+    def board(self) -> Board:
+        """Budgets with their history, and in coarse bands."""
+        return Board(self._store, self._home, self._witnessed, self._served)
 
     @property
     def exports(self) -> Exports:
