@@ -3,11 +3,14 @@
 from dpsynth.service.access import Look, PersonKey, Proposal
 from dpsynth.service.board import BudgetBand, BudgetHistory, BudgetStep
 from dpsynth.service.exports import Exports, GdprExport
+from dpsynth.service.findings import Check
 from dpsynth.service.pictures import review_pictures
 from dpsynth.service.platform import Platform
+from dpsynth.service.release_list import ExtensionView, ReleaseView
 from dpsynth.service.releases import Releases
 from dpsynth.service.reviews import Objection, Review
 from dpsynth.service.roles import account_text
+from dpsynth.service.rulebook import OwnedDataset, PolicyProposal, PolicyVersion, RuledDataset
 from dpsynth.service.samples import SampleForm, SampleView
 from dpsynth.service.signins import Account, NotFresh, SignIn, SignInOver, UnknownAccount
 from dpsynth.service.views import (
@@ -32,27 +35,34 @@ __all__ = [
     "BudgetBand",
     "BudgetHistory",
     "BudgetStep",
+    "Check",
     "DatasetInfo",
     "DecisionView",
     "Dossier",
     "EntryView",
     "Explanation",
     "Exports",
+    "ExtensionView",
     "GdprExport",
     "Look",
     "NotFresh",
     "Objection",
+    "OwnedDataset",
     "PauseView",
     "Person",
     "PersonKey",
     "PictureView",
     "Platform",
+    "PolicyProposal",
+    "PolicyVersion",
     "Proposal",
     "Quote",
+    "ReleaseView",
     "Releases",
     "RequestForm",
     "RequestView",
     "Review",
+    "RuledDataset",
     "SampleForm",
     "SampleView",
     "ScopeView",

@@ -13,6 +13,7 @@ from dpsynth.service.exports import Exports
 from dpsynth.service.notices import Notices
 from dpsynth.service.releases import Releases
 from dpsynth.service.reviews import Reviews
+from dpsynth.service.rulebook import Rulebook
 from dpsynth.service.watch import Watch
 
 __all__ = ["Desks"]
@@ -61,6 +62,11 @@ class Desks:
     def board(self) -> Board:
         """Budgets with their history, and in coarse bands."""
         return Board(self._store, self._home, self._witnessed, self._served)
+
+    @property
+    def rulebook(self) -> Rulebook:
+        """Policies with their versions, and registrations."""
+        return Rulebook(self._store, self._home, self._witnessed, self._served)
 
     @property
     def exports(self) -> Exports:

@@ -7,18 +7,32 @@ from collections.abc import Callable
 import streamlit as st
 
 from dpsynth.core.errors import DpsynthError
-from dpsynth.ui import access_log, budget, dossier, inbox, my_requests, new_request, people
+from dpsynth.ui import (
+    access_log,
+    budget,
+    datasets,
+    dossier,
+    inbox,
+    my_requests,
+    new_request,
+    people,
+    policies,
+    releases,
+)
 from dpsynth.ui.audit_view import forget_numbers
 from dpsynth.ui.decision import forget_opened
 from dpsynth.ui.places import (
     ACCESS_LOG,
     BUDGET,
+    DATASETS,
     DOSSIER,
     INBOX,
     MY_REQUESTS,
     NEW_REQUEST,
     PEOPLE,
     PLACES,
+    POLICIES,
+    RELEASES,
     START,
     Place,
     flash,
@@ -38,6 +52,9 @@ _PAGES: dict[Place, Callable[[Session], None]] = {
     NEW_REQUEST: new_request.page,
     MY_REQUESTS: my_requests.page,
     BUDGET: budget.page,
+    RELEASES: releases.page,
+    POLICIES: policies.page,
+    DATASETS: datasets.page,
     ACCESS_LOG: access_log.page,
     PEOPLE: people.page,
 }

@@ -10,12 +10,15 @@ import streamlit as st
 __all__ = [
     "ACCESS_LOG",
     "BUDGET",
+    "DATASETS",
     "DOSSIER",
     "INBOX",
     "MY_REQUESTS",
     "NEW_REQUEST",
     "PEOPLE",
     "PLACES",
+    "POLICIES",
+    "RELEASES",
     "START",
     "Place",
     "flash",
@@ -42,10 +45,24 @@ DOSSIER = Place("dossier", "Dossier", ":material/description:", _DECIDERS)
 NEW_REQUEST = Place("new-request", "New request", ":material/add_circle:", ("data_scientist",))
 MY_REQUESTS = Place("my-requests", "My requests", ":material/list_alt:", ("data_scientist",))
 BUDGET = Place("budget", "Budget board", ":material/account_balance_wallet:", ("data_scientist", *_DECIDERS))
+RELEASES = Place("releases", "Releases", ":material/inventory_2:", _DECIDERS)
+POLICIES = Place("policies", "Policies", ":material/policy:", _DECIDERS)
+DATASETS = Place("datasets", "Datasets", ":material/database:", ("data_owner",))
 ACCESS_LOG = Place("access-log", "Access log", ":material/visibility:", ("auditor",))
 PEOPLE = Place("people", "People and keys", ":material/group:", ("admin",))
 START = Place("start", "Start", ":material/home:", ())
-PLACES = (INBOX, DOSSIER, NEW_REQUEST, MY_REQUESTS, BUDGET, ACCESS_LOG, PEOPLE)
+PLACES = (
+    INBOX,
+    DOSSIER,
+    RELEASES,
+    POLICIES,
+    DATASETS,
+    NEW_REQUEST,
+    MY_REQUESTS,
+    BUDGET,
+    ACCESS_LOG,
+    PEOPLE,
+)
 
 
 def home_of(roles: tuple[str, ...]) -> Place:

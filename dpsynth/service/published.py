@@ -1,0 +1,51 @@
+"""A published release as the ledger and its signed statement describe it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Row
+
+from dpsynth.core.canonical import sha256_hex
+from dpsynth.core.errors import Conflict, IntegrityError
+from dpsynth.ledger.chain import entries_about
+from dpsynth.publish.files import read_file
+from dpsynth.service.decisions import signed_dossier
+from dpsynth.service.signing import bundle_path
+
+__all__ = ["manifest_sha256", "require_published", "statement_of_release"]
+
+_STATEMENT = "privacy-statement.json"
+_LIMIT = 2**22
+
+
+def require_published(row: Row[tuple[object, ...]]) -> None:
+    """Raises Conflict unless the request is published and not revoked."""
+    if row.state != "published":
+        raise Conflict(
+            f"The request is {row.state}, not published",
+            allowed="a release that is published and not revoked",
+            remedy="nothing was done",
+        )
+
+
+def statement_of_release(connection: Connection, home: Path, row: Row[tuple[object, ...]]) -> dict[str, Any]:
+    """The public statement of a bundle, if it is the one that was signed."""
+    data = read_file(bundle_path(home, row), _STATEMENT, _LIMIT)
+    if sha256_hex(data) != signed_dossier(connection, row).body["files"][_STATEMENT]["sha256"]:
+        raise IntegrityError(
+            f"The statement of release {row.id} is not the one that was signed",
+            remedy="stop, verify the bundle, and tell an auditor",
+        )
+    read: dict[str, Any] = json.loads(data)
+    return read
+
+
+def manifest_sha256(connection: Connection, request_id: str) -> str:
+    """Digest of the manifest with which the ledger says that a release was published."""
+    told = [
+        one.body["manifest_sha256"] for one in entries_about(connection, request_id) if one.kind == "publish"
+    ]
+    return str(told[-1])
