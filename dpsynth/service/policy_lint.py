@@ -68,8 +68,8 @@ def _delta(policy: Policy) -> Check:
     expected = Decimal(delta) * rows
     found = f"delta {delta} times the largest table ({rows} rows) is {expected.normalize():f}"
     if expected > Decimal("0.1"):
-        return warning("delta", f"{found}: close to 1", "lower report_delta, or max_rows")
-    return fine("delta", f"{found}: below 1")
+        return warning("delta", f"{found}, which is close to 1", "lower report_delta, or max_rows")
+    return fine("delta", f"{found}, which is below 1")
 
 
 def _cells(policy: Policy) -> Check:
@@ -89,7 +89,8 @@ def _inconclusive(policy: Policy) -> Check:
 
 def _people(policy: Policy) -> Check:
     approval = policy.approval
-    found = f"{approval.approvers} people sign a release: {', '.join(approval.roles)}; never the requester"
+    roles = ", ".join(role.replace("_", " ") for role in approval.roles)
+    found = f"{approval.approvers} people sign a release: {roles}; never the requester"
     if len(set(approval.roles)) < 2:
         return warning("who signs", f"{found}; all may have one role", "ask for two different roles")
     return fine("who signs", found)

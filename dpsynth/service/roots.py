@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from dpsynth.core.errors import BadInput, PolicyRefusal
 
-__all__ = ["SOURCES", "source_path"]
+__all__ = ["SOURCES", "source_path", "source_roots"]
 
 SOURCES = "DPSYNTH_SOURCES"
 """Environment variable: directories that data owners may register files from, separated by ``:``."""
@@ -29,7 +29,7 @@ def source_path(text: str, home: Path, served: bool) -> Path:
     path = Path(_plain(text.strip()))
     if not served:
         return path
-    roots = [Path(one).resolve() for one in os.environ.get(SOURCES, "").split(os.pathsep) if one]
+    roots = source_roots()
     if not roots:
         raise PolicyRefusal(
             "No directory is named from which pages may register files",
@@ -45,6 +45,11 @@ def source_path(text: str, home: Path, served: bool) -> Path:
             remedy="move the file there, or register it at the command line",
         )
     return real
+
+
+def source_roots() -> list[Path]:
+    """The directories that pages may register files from."""
+    return [Path(one).resolve() for one in os.environ.get(SOURCES, "").split(os.pathsep) if one]
 
 
 def _plain(text: str) -> str:

@@ -19,7 +19,7 @@ from dpsynth.service.people import require_role
 from dpsynth.service.policy_lint import lint
 from dpsynth.service.policy_texts import kept_policy
 from dpsynth.service.registry import dataset_info, parsed_policy
-from dpsynth.service.roots import source_path
+from dpsynth.service.roots import source_path, source_roots
 from dpsynth.service.signins import SignedIn
 from dpsynth.service.tables import datasets, policy_changes, withdrawals
 from dpsynth.service.views import DatasetInfo, PolicyChange
@@ -107,6 +107,12 @@ class Rulebook(Desk):
             require_role(connection, actor, "data_owner")
             rows = connection.execute(select(datasets).order_by(datasets.c.id)).all()
             return [_owned(connection, row) for row in rows]
+
+    def roots(self, actor: str) -> tuple[str, ...]:
+        """Directories that files may be registered from on a page (data owners)."""
+        with self._store.read() as connection:
+            require_role(connection, actor, "data_owner")
+        return tuple(str(one) for one in source_roots())
 
     def register(
         self, actor: str, policy: str, source: str, reason: str = "", sign_in: str = ""

@@ -102,6 +102,9 @@ def _register(session: Session, fresh: bool) -> None:
         "What only tightens a policy is in force at once; what loosens it waits for a compliance officer. "
         "Budgets of the same people continue."
     )
+    if roots := session.platform.rulebook.roots(session.actor):
+        st.caption("Files may lie under these directories of the machine that serves this page:")
+        st.text("\n".join(roots))
     with st.form("register"):
         policy = st.text_input("Policy file: full path or file: URI", max_chars=4096, key="policy-path")
         source = st.text_input("Table: full path or file: URI", max_chars=4096, key="source-path")
