@@ -17,6 +17,7 @@ from dpsynth.cli import (
     doctor,
     engines,
     export,
+    extension,
     ledger,
     notices,
     people,
@@ -54,6 +55,7 @@ app.add_typer(database_commands.app, name="db")
 app.add_typer(engines.app, name="engine")
 app.add_typer(audit_pipeline.app, name="audit")
 app.add_typer(export.app, name="export")
+app.add_typer(extension.app, name="extension")
 app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
 app.command("run")(worker.run)

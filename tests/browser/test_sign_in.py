@@ -202,7 +202,8 @@ def test_nothing_is_shown_before_somebody_signs_in_and_then_only_their_pages(
     sign_in(page, house, "ada")
     title(page, "Inbox")
     links = page.get_by_test_id("stSidebarNav").get_by_role("link").all_inner_texts()
-    assert [one.splitlines()[-1] for one in links] == ["Inbox", "Dossier", "Budget board", "Access log"]
+    theirs = ["Inbox", "Dossier", "Releases", "Policies", "Budget board", "Access log"]
+    assert [one.splitlines()[-1] for one in links] == theirs
     expect(page.get_by_text("Ada", exact=False).first).to_be_visible()
     page.reload()
     title(page, "Inbox")

@@ -160,7 +160,9 @@ def tick_all(page: Page) -> None:
 def sign(page: Page, address: str, name: str, pictures: tuple[str, str]) -> None:
     sign_in(page, address, name)
     title(page, "Inbox")
-    assert [entry.splitlines()[-1] for entry in menu(page)] == ["Inbox", "Dossier", "Budget board"]
+    owners = ["Datasets"] if name.startswith("Dana") else []
+    theirs = ["Inbox", "Dossier", "Releases", "Policies", *owners, "Budget board"]
+    assert [entry.splitlines()[-1] for entry in menu(page)] == theirs
     expect(page.get_by_text("Waiting for you: 1")).to_be_visible(timeout=WAIT)
     photograph(page, pictures[0])
     press(page, "Open dossier")
