@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 
 from sqlalchemy import select
 
@@ -24,11 +23,12 @@ __all__ = ["Board", "BudgetBand", "BudgetHistory", "BudgetStep"]
 
 _TICKS = 4
 _BANDS = (
-    (Decimal("0.5"), "more than half is left"),
-    (Decimal("0.25"), "between a quarter and a half is left"),
-    (Decimal("0.1"), "between a tenth and a quarter is left"),
+    "nothing is left",
+    "less than a quarter is left",
+    "a quarter to a half is left",
+    "a half to three quarters is left",
+    "more than three quarters is left",
 )
-_LEAST = "less than a tenth is left"
 _WORDS = {
     "scope": "budget opened",
     "cap": "cap changed by a new policy version",
@@ -160,5 +160,8 @@ def _epsilons(cap: Cap) -> tuple[tuple[int, str], ...]:
 
 
 def _band(scope: ScopeView) -> str:
-    share = Decimal(scope.left_nano) / Decimal(scope.rho_cap_nano)
-    return next((words for least, words in _BANDS if share >= least), _LEAST)
+    """By quarters of the cap, in whole numbers; any rest is more than nothing."""
+    if scope.left_nano <= 0 or scope.rho_cap_nano <= 0:
+        return _BANDS[0]
+    most = len(_BANDS) - 1
+    return _BANDS[min(most, 1 + most * (scope.left_nano - 1) // scope.rho_cap_nano)]

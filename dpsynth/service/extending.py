@@ -24,7 +24,7 @@ from dpsynth.service.decisions import refuse_requester
 from dpsynth.service.outbox import post
 from dpsynth.service.pausing import require_open
 from dpsynth.service.people import SERVICE, person, require_role
-from dpsynth.service.published import manifest_sha256, require_published, statement_of_release
+from dpsynth.service.published import manifest_sha256, require_published, signed_statement
 from dpsynth.service.records import dossier_body, reason_sha256
 from dpsynth.service.registry import dataset, parsed_policy
 from dpsynth.service.requests import request_row
@@ -62,7 +62,7 @@ def _approver(connection: Connection, actor: str, row: Request) -> Policy:
 
 
 def _words(connection: Connection, home: Path, row: Request, proposed: str, until: str) -> bytes:
-    expires = str(statement_of_release(connection, home, row)["expires"])
+    expires = str(signed_statement(connection, home, row)["expires"])
     about = Extendable(row.id, manifest_sha256(connection, row.id), expires)
     return extension_bytes(about, proposed, until)
 
@@ -106,7 +106,7 @@ def last_days(connection: Connection, home: Path, row: Request, now: datetime) -
     An extension ends later than the permission does now, and reaches as far as a release that is issued now:
     by the policy of the release, or by the one in force where that is stricter.
     """
-    stated = str(statement_of_release(connection, home, row)["expires"])
+    stated = str(signed_statement(connection, home, row)["expires"])
     ends = datetime.fromisoformat(max(stated, extended_until(connection, row.id)))
     of_release = parsed_policy(row.policy_text, row.dataset_id).release.expires_after_days
     in_force = dataset(connection, row.dataset_id).policy.release.expires_after_days
@@ -240,7 +240,7 @@ def extension_file(connection: Connection, home: Path, row: Request) -> bytes | 
     signatures = [json.loads(one.signature) for one in connection.execute(made)]
     service = extension.sign(words, load_private_key(home / "secrets" / f"{SERVICE}.pem"))
     data = extension.pack(words, [*signatures, service])
-    expires = str(statement_of_release(connection, home, row)["expires"])
+    expires = str(signed_statement(connection, home, row)["expires"])
     about = Extendable(row.id, manifest_sha256(connection, row.id), expires)
     policy = parsed_policy(row.policy_text, row.dataset_id)
     check_extension(data, load_public_keys(home / "keys"), about, policy, row.requester, datetime.now(UTC))

@@ -15,7 +15,7 @@ from dpsynth.publish.files import read_file
 from dpsynth.service.decisions import signed_dossier
 from dpsynth.service.signing import bundle_path
 
-__all__ = ["manifest_sha256", "require_published", "statement_of_release"]
+__all__ = ["manifest_sha256", "require_published", "signed_statement"]
 
 _STATEMENT = "privacy-statement.json"
 _LIMIT = 2**22
@@ -31,7 +31,7 @@ def require_published(row: Row[tuple[object, ...]]) -> None:
         )
 
 
-def statement_of_release(connection: Connection, home: Path, row: Row[tuple[object, ...]]) -> dict[str, Any]:
+def signed_statement(connection: Connection, home: Path, row: Row[tuple[object, ...]]) -> dict[str, Any]:
     """The public statement of a bundle, if it is the one that was signed."""
     data = read_file(bundle_path(home, row), _STATEMENT, _LIMIT)
     if sha256_hex(data) != signed_dossier(connection, row).body["files"][_STATEMENT]["sha256"]:

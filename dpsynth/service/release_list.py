@@ -15,12 +15,12 @@ from dpsynth.publish.revocation import REASONS, Revoked
 from dpsynth.service.extending import extended_until, last_days
 from dpsynth.service.people import require_role
 from dpsynth.service.proving import revoked_releases
-from dpsynth.service.published import statement_of_release
+from dpsynth.service.published import signed_statement
 from dpsynth.service.registry import parsed_policy
 from dpsynth.service.stopping import STOPPERS
 from dpsynth.service.tables import extension_signatures, extensions, requests
 
-__all__ = ["READERS", "ExtensionView", "ReleaseView", "list_releases", "listed_releases"]
+__all__ = ["READERS", "ExtensionView", "ReleaseView", "asked_for", "list_releases", "listed_releases"]
 
 READERS = (*STOPPERS, "auditor")
 
@@ -79,7 +79,7 @@ def listed_releases(
     rows: list[Any] = list(connection.execute(asked.order_by(requests.c.number.desc())).all())
     found = []
     for row in rows:
-        statement, until = statement_of_release(connection, home, row), extended_until(connection, row.id)
+        statement, until = signed_statement(connection, home, row), extended_until(connection, row.id)
         found.append((row, listed(statement, revoked.get(row.id), now, until)))
     return found
 
@@ -93,6 +93,19 @@ def list_releases(store: Store, home: Path, actor: str) -> list[ReleaseView]:
     with store.read() as connection:
         require_role(connection, actor, *READERS)
         return [_view(connection, home, row, one, now) for row, one in listed_releases(connection, home, now)]
+
+
+def asked_for(store: Store, actor: str) -> int:
+    """How many proposed extensions wait for this person, who has not signed one and is not its requester."""
+    signed = select(extension_signatures.c.extension_id).where(extension_signatures.c.person == actor)
+    query = select(requests).join(extensions, extensions.c.request_id == requests.c.id)
+    query = query.where(extensions.c.state == "proposed", extensions.c.id.not_in(signed))
+    with store.read() as connection:
+        someone = require_role(connection, actor, *READERS)
+        rows = connection.execute(query.where(requests.c.state == "published")).all()
+    mine = set(someone.roles)
+    policies = [parsed_policy(row.policy_text, row.dataset_id) for row in rows if row.requester != actor]
+    return sum(bool(mine & set(policy.approval.roles)) for policy in policies)
 
 
 def _view(

@@ -17,7 +17,7 @@ from dpsynth.service.extending import extension_file
 from dpsynth.service.people import require_role
 from dpsynth.service.proving import proof_of, revocation_list
 from dpsynth.service.published import require_published
-from dpsynth.service.release_list import READERS, ReleaseView, list_releases, listed_releases
+from dpsynth.service.release_list import READERS, ReleaseView, asked_for, list_releases, listed_releases
 from dpsynth.service.requests import request_row
 from dpsynth.service.signing import bundle_path
 from dpsynth.service.signins import SignedIn
@@ -104,6 +104,10 @@ class Releases(Desk):
     def listing(self, actor: str) -> list[ReleaseView]:
         """Every release that was ever published, newest first (officers, data owners and auditors)."""
         return list_releases(self._store, self._home, actor)
+
+    def asked_for(self, actor: str) -> int:
+        """How many proposed extensions wait for this person's signature (for an auditor none)."""
+        return asked_for(self._store, actor)
 
     def extend(self, actor: str, request_id: str, last_day: str, reason: str, sign_in: str = "") -> str:
         """Propose a later end of a permission and sign for it (approvers, never the requester); its id.

@@ -68,7 +68,6 @@ class RuledDataset:
 
     info: DatasetInfo
     text: str
-    withdrawn: bool
     findings: tuple[Check, ...]
     versions: tuple[PolicyVersion, ...]
     proposals: tuple[PolicyProposal, ...]
@@ -139,11 +138,10 @@ def _ruled(connection: Connection, row: Row[tuple[object, ...]], told: Sequence[
     mine = [entry for entry in told if entry.body["dataset"] == row.id]
     waiting = (policy_changes.c.dataset_id == row.id) & (policy_changes.c.state == "proposed")
     changes = connection.execute(select(policy_changes).where(waiting).order_by(policy_changes.c.proposed))
-    info = dataset_info(row)
+    info = dataset_info(row, is_withdrawn(connection, row.id))
     return RuledDataset(
         info,
         row.policy_text,
-        is_withdrawn(connection, row.id),
         lint(info.policy),
         _versions(connection, mine)[::-1],
         tuple(_proposal(connection, change) for change in changes.all()),

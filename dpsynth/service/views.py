@@ -55,7 +55,8 @@ class Person:
 class DatasetInfo:
     """A registered dataset: its policy and when it came. Nothing about its rows.
 
-    ``pending`` is the id of a proposed version that waits for a second person, or "".
+    ``pending`` is the id of a proposed version that waits for a second person, or "". ``withdrawn`` says
+    whether its data owner has closed it for good.
     """
 
     dataset_id: str
@@ -63,6 +64,7 @@ class DatasetInfo:
     policy_sha256: str
     registered: str
     pending: str = ""
+    withdrawn: bool = False
 
 
 @dataclass(frozen=True)

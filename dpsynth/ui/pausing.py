@@ -15,6 +15,7 @@ __all__ = ["pausing"]
 
 _OPEN = Word("Open", ":material/play_circle:", "green")
 _PAUSED = Word("Paused", ":material/pause_circle:", "orange")
+_GONE = Word("Withdrawn by its data owner", ":material/block:", "red")
 
 
 def pausing(session: Session) -> None:
@@ -31,13 +32,13 @@ def pausing(session: Session) -> None:
 
 def _dataset(session: Session, info: DatasetInfo, pause: PauseView | None) -> None:
     with st.container(border=True):
-        badge(_OPEN if pause is None else _PAUSED)
+        badge(_GONE if info.withdrawn else _OPEN if pause is None else _PAUSED)
         st.markdown(f"**{escaped(info.dataset_id)}** · {escaped(info.policy.title)}")
         if pause is not None:
             st.caption(escaped(f"Paused by {pause.person}, {local_time(pause.time)}"))
             if pause.reason:
                 words_of_others("Reason", pause.reason)
-        if session.has("compliance_officer", "data_owner"):
+        if session.has("compliance_officer", "data_owner") and not info.withdrawn:
             _change(session, info.dataset_id, pause is None)
 
 

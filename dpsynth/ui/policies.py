@@ -122,7 +122,7 @@ def _findings(found: Sequence[Check]) -> None:
 def _policy(one: RuledDataset) -> None:
     policy = one.info.policy
     st.header(escaped(one.info.dataset_id), divider="gray")
-    badge(_WITHDRAWN if one.withdrawn else _IN_FORCE)
+    badge(_WITHDRAWN if one.info.withdrawn else _IN_FORCE)
     st.markdown(f"**{escaped(policy.title)}**, version {escaped(policy.version)}")
     st.subheader("Findings of the version in force")
     _findings(one.findings)

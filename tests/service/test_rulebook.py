@@ -140,4 +140,27 @@ def test_a_proposal_for_a_withdrawn_dataset_is_not_approved(
         platform.approve_change("carol", change)
     with pytest.raises(Conflict, match="closed for good"):
         platform.releases.pause("carol", "rand-health", WHY)
-    assert only(platform).withdrawn
+    assert only(platform).info.withdrawn
+    assert [one.withdrawn for one in platform.datasets()] == [True]
+
+
+def test_migrating_keeps_the_texts_of_all_policies_that_are_known(
+    platform: Platform, tmp_path: Path, rand_csv: Path
+) -> None:
+    from dpsynth.ledger.store import Store
+
+    platform.register_dataset("dana", version(tmp_path, "2", "6"), rand_csv, WHY)
+    with platform._store.write() as connection:
+        for name in ("extension", "extension_signature", "withdrawal", "policy_text"):
+            connection.execute(text(f"DROP TABLE {name}"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0005'"))
+    place = platform.bundles_dir.parent / "ledger.sqlite"
+    with pytest.raises(IntegrityError, match="dpsynth db migrate"):
+        Store.open(place)
+    Store.migrated(place).close()
+    again = Platform.open(platform.bundles_dir.parent)
+    assert [one.version for one in only(again).versions] == ["1"]
+    again.approve_change("carol", only(again).proposals[0].change.id)
+    lines = ("version 1 to 2: CHANGED", "max attempts per purpose 3 to 6: LOOSER")
+    assert only(again).versions[0].lines == lines
+    assert again.verify_ledger() > 0

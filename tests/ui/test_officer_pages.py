@@ -113,6 +113,9 @@ def test_two_people_extend_a_release_on_the_page_and_one_alone_does_not(desk: An
     assert [who for who, _, _ in waiting.signed] == ["carol"]
     assert next(button for button in at.button if button.label == "Sign the extension").disabled
     assert release(desk).until == one.until
+    assert "Extensions of releases that wait for you: 1" not in labels(open_as("carol", "inbox"))
+    at = press(open_as("dana", "inbox"), "Extensions of releases that wait for you: 1")
+    assert at.title[0].value == "Releases"
     at = press(open_as("dana", "releases"), "Sign the extension")
     assert not at.exception
     after = release(desk)
@@ -160,6 +163,9 @@ def test_policies_are_shown_with_versions_changes_and_findings(desk: Any, open_a
 
 def test_nobody_approves_their_own_version_and_a_second_person_does_so_fresh(desk: Any, open_as: Any) -> None:
     assert "Approve this version" not in labels(open_as("dana", "policies"))
+    assert "Versions of policies that wait for you: 1" not in labels(open_as("dana", "inbox"))
+    at = press(open_as("carol", "inbox"), "Versions of policies that wait for you: 1")
+    assert at.title[0].value == "Policies"
     at = open_as("carol", "policies")
     grow_old(desk)
     assert next(button for button in at.run().button if button.label == "Approve this version").disabled

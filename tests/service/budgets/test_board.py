@@ -105,12 +105,12 @@ def test_a_requester_sees_bands_that_a_small_charge_of_somebody_else_does_not_ch
         platform.board.history("sam")
     platform.submit("sam", form(epsilon="1", key="a" * 32))
     before = platform.board.bands("sam")
-    assert [one.band for one in before] == ["more than half is left"] * 4
+    assert [one.band for one in before] == ["a half to three quarters is left"] * 4
     platform.submit("otto", form(epsilon="0.1", key="b" * 32))
     assert platform.board.bands("sam") == before
     platform.submit("otto", form(epsilon="0.9", key="c" * 32))
     after = platform.board.bands("sam")
-    assert [one.band for one in after][:3] == ["between a tenth and a quarter is left"] * 3
+    assert [one.band for one in after][:3] == ["less than a quarter is left"] * 3
     numbers = [scope.left_nano for scope in platform.budget("carol")]
     told = json.dumps([one.__dict__ for one in after])
     assert not [number for number in numbers if str(number) in told or str(number / 1e9) in told]
