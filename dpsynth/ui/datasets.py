@@ -23,7 +23,7 @@ def page(session: Session) -> None:
     st.title("Datasets")
     st.write(
         "A table stays where it lies: you name its path and that of its policy, and the service checks the "
-        "file against the policy. Nothing is uploaded, and nothing about its rows is kept but keyed hashes."
+        "file against the policy. Nothing is uploaded, and nothing of its rows is kept but hashes."
     )
     with refusals_shown():
         found = session.platform.rulebook.owned(session.actor)

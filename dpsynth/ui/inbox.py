@@ -25,7 +25,7 @@ def page(session: Session) -> None:
         others = [view for view in waiting if view not in mine]
         st.subheader(f"Waiting for you: {len(mine)}")
         if not mine:
-            st.write("Nothing waits for you.")
+            st.write("No request waits for you.")
         for view in mine:
             _card(view)
         _elsewhere(session)
