@@ -78,6 +78,7 @@ def published(tmp_path_factory: pytest.TempPathFactory, rand_csv: Path) -> tuple
     found = platform.dossier("carol", request)
     for person in ("carol", "dana"):
         platform.approve(person, request, found.sha256, "Read.", tuple(found.body["must_tick"]))
+    shutil.copytree(platform.bundles_dir.parent, platform.bundles_dir.parent.with_name("approved"))
     platform.publish("carol", request)
     return platform.bundles_dir.parent, request
 
@@ -265,18 +266,16 @@ def test_a_withdrawn_dataset_is_closed_for_good_and_what_was_stays(
     assert spent == before["id-space:rand-hie-participants"] > 0
 
 
-def test_nothing_that_waits_is_signed_or_published_once_a_dataset_is_withdrawn(
-    desk: Desk, form: Form
+def test_nothing_that_was_approved_is_published_once_a_dataset_is_withdrawn(
+    published: tuple[Path, str], tmp_path: Path
 ) -> None:
-    platform = desk.platform
-    request = platform.submit("sam", form(epsilon="0.3")).id
-    platform.run_once("worker")
-    found = platform.dossier("carol", request)
-    for person in ("carol", "dana"):
-        platform.approve(person, request, found.sha256, "Read.", tuple(found.body["must_tick"]))
+    home = shutil.copytree(published[0].with_name("approved"), tmp_path / "state")
+    platform = Platform.open(home)
+    assert platform.request("ada", published[1]).state == "approved"
     platform.rulebook.withdraw("dana", "rand-health", "The consent for this table has ended.")
     with pytest.raises(PolicyRefusal, match="withdrawn"):
-        platform.publish("carol", request)
+        platform.publish("carol", published[1])
+    assert not list(platform.bundles_dir.iterdir())
 
 
 def test_a_run_that_was_claimed_before_the_withdrawal_never_opens_the_table(
