@@ -24,7 +24,13 @@ from dpsynth.service.decisions import refuse_requester
 from dpsynth.service.outbox import post
 from dpsynth.service.pausing import require_open
 from dpsynth.service.people import SERVICE, person, require_role
-from dpsynth.service.published import manifest_sha256, require_published, signed_statement
+from dpsynth.service.published import (
+    extended_until,
+    extension_in_force,
+    manifest_sha256,
+    require_published,
+    signed_statement,
+)
 from dpsynth.service.records import dossier_body, reason_sha256
 from dpsynth.service.registry import dataset, parsed_policy
 from dpsynth.service.requests import request_row
@@ -32,7 +38,7 @@ from dpsynth.service.signins import SignedIn
 from dpsynth.service.stopping import told_reason
 from dpsynth.service.tables import extension_signatures, extensions
 
-__all__ = ["extended_until", "extension_file", "file_name", "last_days", "propose", "sign", "withdraw"]
+__all__ = ["extension_file", "file_name", "last_days", "propose", "sign", "withdraw"]
 
 Request = Row[tuple[object, ...]]
 
@@ -40,17 +46,6 @@ Request = Row[tuple[object, ...]]
 def file_name(request_id: str) -> str:
     """Name of the signed extension, beside the bundles."""
     return f"extension-{request_id}.json"
-
-
-def extended_until(connection: Connection, request_id: str) -> str:
-    """The end of the newest extension in force, or "" where there is none."""
-    row = _in_force(connection, request_id)
-    return "" if row is None else str(row.until)
-
-
-def _in_force(connection: Connection, request_id: str) -> Row[tuple[object, ...]] | None:
-    mine = (extensions.c.request_id == request_id) & (extensions.c.state == "in force")
-    return connection.execute(select(extensions).where(mine).order_by(extensions.c.until.desc())).first()
 
 
 def _approver(connection: Connection, actor: str, row: Request) -> Policy:
@@ -232,7 +227,7 @@ def extension_file(connection: Connection, home: Path, row: Request) -> bytes | 
 
     Who has lost a role since stays among the signers, as in the release itself.
     """
-    found = _in_force(connection, row.id)
+    found = extension_in_force(connection, row.id)
     if found is None:
         return None
     words = _words(connection, home, row, found.proposed, found.until)

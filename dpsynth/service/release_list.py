@@ -10,12 +10,11 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from dpsynth.ledger.store import Store
-from dpsynth.publish.catalogue import Listed, listed
-from dpsynth.publish.revocation import REASONS, Revoked
-from dpsynth.service.extending import extended_until, last_days
+from dpsynth.publish.catalogue import Listed
+from dpsynth.publish.revocation import REASONS
+from dpsynth.service.extending import last_days
 from dpsynth.service.people import require_role
-from dpsynth.service.proving import revoked_releases
-from dpsynth.service.published import signed_statement
+from dpsynth.service.published import as_it_stands
 from dpsynth.service.registry import parsed_policy
 from dpsynth.service.stopping import STOPPERS
 from dpsynth.service.tables import extension_signatures, extensions, requests
@@ -74,14 +73,9 @@ def listed_releases(
     connection: Connection, home: Path, now: datetime
 ) -> list[tuple[Row[tuple[object, ...]], Listed]]:
     """Every release that was ever published, newest first, with its public facts at a moment."""
-    revoked: dict[str, Revoked] = {one.release_id: one for one in revoked_releases(connection)}
     asked = select(requests).where(requests.c.state.in_(("published", "revoked")))
     rows: list[Any] = list(connection.execute(asked.order_by(requests.c.number.desc())).all())
-    found = []
-    for row in rows:
-        statement, until = signed_statement(connection, home, row), extended_until(connection, row.id)
-        found.append((row, listed(statement, revoked.get(row.id), now, until)))
-    return found
+    return [(row, as_it_stands(connection, home, row, now)) for row in rows]
 
 
 def list_releases(store: Store, home: Path, actor: str) -> list[ReleaseView]:

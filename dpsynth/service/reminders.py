@@ -9,8 +9,8 @@ from pathlib import Path
 from sqlalchemy import Connection, select
 
 from dpsynth.ledger.store import Store
-from dpsynth.service.extending import extended_until
 from dpsynth.service.outbox import is_written, notice_id, post
+from dpsynth.service.published import extended_until
 from dpsynth.service.tables import requests
 
 __all__ = ["DUE_DAYS", "EXPIRING_DAYS", "post_reminders"]
