@@ -35,6 +35,7 @@ from dpsynth.publish.files import (
 from dpsynth.publish.inputs import release_guarantee, utc_text
 from dpsynth.publish.keys import PublicKey, TrustRoot, load_public_keys
 from dpsynth.publish.ledger_proof import Story
+from dpsynth.publish.measured import check_measures
 from dpsynth.publish.outside import Outside, check_outside
 from dpsynth.publish.reliance import trust_of
 from dpsynth.publish.standards import check_standards
@@ -256,6 +257,7 @@ def verify_bundle(
     run = parse_canonical(files["run.json"], "run.json")
     stated = parse_canonical(files[_STATEMENT], _STATEMENT)
     _check_guarantee(policy, stated, run)
+    measured = check_measures(policy, stated)
     check_tables(files, policy.domain(), policy.synthesis.output_rows_value)
     manifest = sha256_hex(manifest_bytes(files))
     outside = outside or Outside()
@@ -265,7 +267,7 @@ def verify_bundle(
         asked = predicate["approval"]["requester"]
         extended = check_extension(outside.extension.strip(), trust, about, policy, asked, now)
     permission = _check_time(policy, predicate, now, extended)
-    lines, notes = (*_lines(files, approvers, predicate), permission), tuple[str, ...]()
+    lines, notes = (*_lines(files, approvers, predicate), *measured, permission), tuple[str, ...]()
     if proven:
         people = frozenset(key.person for key in approvers)
         story = Story(predicate, people, manifest, _omega(stated["guarantee"]))

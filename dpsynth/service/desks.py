@@ -14,6 +14,7 @@ from dpsynth.service.notices import Notices
 from dpsynth.service.releases import Releases
 from dpsynth.service.reviews import Reviews
 from dpsynth.service.rulebook import Rulebook
+from dpsynth.service.utility_room import UtilityRoom
 from dpsynth.service.watch import Watch
 
 __all__ = ["Desks"]
@@ -67,6 +68,11 @@ class Desks:
     def rulebook(self) -> Rulebook:
         """Policies with their versions, and registrations."""
         return Rulebook(self._store, self._home, self._witnessed, self._served)
+
+    @property
+    def utility(self) -> UtilityRoom:
+        """Exact measures of how useful a release is."""
+        return UtilityRoom(self._store, self._home, self._witnessed, self._served)
 
     @property
     def exports(self) -> Exports:
