@@ -23,14 +23,14 @@ from dpsynth.service.decisions import signed_dossier
 from dpsynth.service.desk import Desk
 from dpsynth.service.people import require_role
 from dpsynth.service.proving import proof_of, revocation_list, revoked_releases
-from dpsynth.service.requests import request_row
+from dpsynth.service.requests import request_row, told_state
 from dpsynth.service.signing import bundle_path
 from dpsynth.service.signins import SignedIn
 from dpsynth.service.stopping import STOPPERS
 from dpsynth.service.tables import requests
 from dpsynth.service.views import PauseView, RequestView
 
-__all__ = ["Releases"]
+__all__ = ["Releases", "signed_statement"]
 
 _READERS = (*STOPPERS, "auditor")
 _STATEMENT = "privacy-statement.json"
@@ -113,7 +113,7 @@ class Releases(Desk):
 def _require_published(row: Row[tuple[object, ...]]) -> None:
     if row.state != "published":
         raise Conflict(
-            f"The request is {row.state}, not published",
+            f"The request is {told_state(row)}, not published",
             allowed="a release that is published and not revoked",
             remedy="nothing was done",
         )
@@ -123,10 +123,10 @@ def _listed(connection: Connection, home: Path, now: datetime) -> list[Listed]:
     revoked = {one.release_id: one for one in revoked_releases(connection)}
     asked = select(requests).where(requests.c.state.in_(("published", "revoked")))
     rows = connection.execute(asked.order_by(requests.c.number.desc())).all()
-    return [listed(_statement(connection, home, row), revoked.get(row.id), now) for row in rows]
+    return [listed(signed_statement(connection, home, row), revoked.get(row.id), now) for row in rows]
 
 
-def _statement(connection: Connection, home: Path, row: Row[tuple[object, ...]]) -> dict[str, Any]:
+def signed_statement(connection: Connection, home: Path, row: Row[tuple[object, ...]]) -> dict[str, Any]:
     """The public statement of a bundle, if it is the one that was signed."""
     data = read_file(bundle_path(home, row), _STATEMENT, _LIMIT)
     if sha256_hex(data) != signed_dossier(connection, row).body["files"][_STATEMENT]["sha256"]:
