@@ -21,6 +21,7 @@ from dpsynth.cli import (
     notices,
     people,
     policies,
+    rehearse,
     releases,
     requests,
     sample,
@@ -70,6 +71,7 @@ app.command("withdraw")(decisions.withdraw)
 app.command("review")(decisions.review)
 app.command("sample")(sample.sample)
 app.command("tune")(tune.tune)
+app.command("rehearse")(rehearse.rehearse)
 app.command("verify")(verify.verify)
 
 

@@ -41,7 +41,7 @@ class Download:
             those that were signed.
         why: what the public is told of a revocation, or "".
         expires: when the permission ends, UTC; "" for a damaged one.
-        rows: synthetic rows; 0 for a damaged one.
+        rows: how many rows, in the words of the statement; "" for a damaged one.
     """
 
     id: str
@@ -51,7 +51,7 @@ class Download:
     why: str
     epsilon: str
     delta: str
-    rows: int
+    rows: str
     expires: str
     purpose: str
 
@@ -94,7 +94,7 @@ def _download(connection: Connection, home: Path, row: Row[tuple[object, ...]], 
         why=REASONS.get(kind, ""),
         epsilon=row.epsilon,
         delta=row.delta,
-        rows=0 if said is None else int(said.statement["rows"]),
+        rows="" if said is None else str(said.statement["rows"]),
         expires="" if said is None else str(said.statement["expires"]),
         purpose=row.purpose,
     )

@@ -54,7 +54,7 @@ class ReleaseFact:
     state: str
     epsilon: str
     delta: str
-    rows: int
+    rows: str
     expires: str
 
 
@@ -134,6 +134,6 @@ def _fact(said: Listed) -> ReleaseFact:
         said.state,
         str(promise["epsilon"]),
         str(promise["delta"]),
-        int(said.statement["rows"]),
+        str(said.statement["rows"]),
         str(said.statement["expires"]),
     )

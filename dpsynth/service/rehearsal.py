@@ -42,7 +42,7 @@ __all__ = [
 ]
 
 MOST_FITS, MOST_POINTS = 20, 12
-MOST_DRAWN = 50_000
+MOST_DRAWN = 25_000
 """Rows that are drawn from a fitted model to measure it on; more would tell no more."""
 
 _DEFAULT_ROWS = 25_000
@@ -94,7 +94,7 @@ class Rehearsal:
         stand_in: where its rows come from, in words.
         rows: of the stand-in.
         drawn: rows drawn from each fitted model.
-        perfect: errors of that many rows drawn by chance from the stand-in itself, without any noise.
+        by_chance: errors of that many rows drawn by chance from the stand-in itself, without any noise.
         unrelated: errors where every column is right and every relation between columns is lost.
     """
 
@@ -105,7 +105,7 @@ class Rehearsal:
     drawn: int
     fits: int
     points: tuple[RehearsedPoint, ...]
-    perfect: Errors
+    by_chance: Errors
     unrelated: Errors
 
 
@@ -195,7 +195,7 @@ def rehearse(
         drawn=drawn,
         fits=limits.fits,
         points=tuple(_point(one, delta) for one in trials),
-        perfect=errors_of(truth, resampled(truth, drawn)),
+        by_chance=errors_of(truth, resampled(truth, drawn)),
         unrelated=errors_of(truth, unrelated(truth, drawn)),
     )
 

@@ -123,11 +123,15 @@ class Rehearsals(Desk):
             found = dataset(connection, dataset_id)
             rows = self._usable(connection, found)
         made = StandInChoice("", MADE_UP)
-        return (made, *(StandInChoice(one.id, f"rows of release {one.id}, published") for one in rows))
+        return (made, *(StandInChoice(one.id, _words(one)) for one in rows))
 
     def default_rows(self, policy: Policy) -> int:
         """Rows of a made-up stand-in where nobody says how many: a public number."""
         return min(default_rows(policy), MOST_ROWS)
+
+    def cap_of_release(self, policy: Policy) -> int:
+        """The policy's cap for one release, nano-rho: a public number."""
+        return budgets_of(policy)[-1]
 
     def why_not(self, synthesizer: str) -> str:
         """Why a synthesizer cannot be rehearsed, or ""."""
@@ -203,6 +207,13 @@ class Rehearsals(Desk):
         except (DpsynthError, OSError):
             return False  # a bundle that is gone or changed stands in for nothing
         return listed(statement, None, datetime.now(UTC)).state != "expired"
+
+
+def _words(row: Row[tuple[object, ...]]) -> str:
+    return (
+        f"rows of release {row.id}, which {row.synthesizer} made and which is published: what that release "
+        "lost, a rehearsal on it cannot miss"
+    )
 
 
 @contextmanager

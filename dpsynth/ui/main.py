@@ -7,13 +7,25 @@ from collections.abc import Callable
 import streamlit as st
 
 from dpsynth.core.errors import DpsynthError
-from dpsynth.ui import access_log, budget, dossier, inbox, my_requests, new_request, people
+from dpsynth.ui import (
+    access_log,
+    budget,
+    catalogue,
+    dossier,
+    downloads,
+    inbox,
+    my_requests,
+    new_request,
+    people,
+)
 from dpsynth.ui.audit_view import forget_numbers
 from dpsynth.ui.decision import forget_opened
 from dpsynth.ui.places import (
     ACCESS_LOG,
     BUDGET,
+    CATALOGUE,
     DOSSIER,
+    DOWNLOADS,
     INBOX,
     MY_REQUESTS,
     NEW_REQUEST,
@@ -36,7 +48,9 @@ _PAGES: dict[Place, Callable[[Session], None]] = {
     INBOX: inbox.page,
     DOSSIER: dossier.page,
     NEW_REQUEST: new_request.page,
+    CATALOGUE: catalogue.page,
     MY_REQUESTS: my_requests.page,
+    DOWNLOADS: downloads.page,
     BUDGET: budget.page,
     ACCESS_LOG: access_log.page,
     PEOPLE: people.page,
@@ -71,6 +85,8 @@ def _page(session: Session, chosen: st.Page) -> None:
     if chosen.url_path != DOSSIER.url:
         forget_opened()
         forget_numbers()
+    if chosen.url_path != DOWNLOADS.url:
+        downloads.forget_bundle()
     flash()
     chosen.run()
 
