@@ -81,7 +81,9 @@ def _both(
     slider, exact = f"{name}-slider", f"{name}-exact"
     low, top, start, step = numbers
     st.session_state[name + _RANGE] = (low, top)
-    st.session_state.setdefault(exact, format(start, "g"))
+    # Set at each run, not only at the first: a run that is cut short may never have told the browser, whose
+    # box would then be empty and count.
+    st.session_state[exact] = st.session_state.get(exact, _text(start))
     places[0].slider(
         words,
         low,
@@ -104,8 +106,7 @@ def _both(
 
 
 def _from_slider(name: str) -> None:
-    text = format(st.session_state[f"{name}-slider"], ".9f").rstrip("0").rstrip(".")
-    st.session_state[f"{name}-exact"] = text
+    st.session_state[f"{name}-exact"] = _text(st.session_state[f"{name}-slider"])
 
 
 def _from_text(name: str) -> None:
@@ -117,3 +118,7 @@ def _from_text(name: str) -> None:
     low, high = st.session_state[name + _RANGE]
     if low <= value <= high:
         st.session_state[f"{name}-slider"] = value
+
+
+def _text(value: float) -> str:
+    return format(value, ".9f").rstrip("0").rstrip(".")

@@ -133,8 +133,8 @@ def _sentence(found: Rehearsal, chosen: RehearsedPoint | None) -> None:
     chance, lost = (f"{100 * errors[1]:.1f} %" for errors in (found.by_chance, found.unrelated))
     st.markdown(
         f"With your choice ({choice}): **expect two-way tables to be off by about {mean} % of the rows** "
-        f"({low} to {high} % in {len(chosen.errors)} fits). For comparison: rows drawn by chance, without any "
-        f"noise, would be off by {chance}; with every relation between columns lost it would be {lost}."
+        f"({low} to {high} % in {len(chosen.errors)} fits). For comparison: rows drawn by chance, without "
+        f"any noise, would be off by {chance}; with every relation between columns lost it would be {lost}."
     )
 
 
