@@ -85,6 +85,7 @@ COMMANDS = {
     "sample": ["{request}", "--rows", "5", "--out", "{files}/more.csv"],
     "verify": ["{files}", "--keys", "{files}"],
     "tune": ["{files}/absent.yaml"],
+    "rehearse": ["{files}/absent.yaml", "--synthesizer", "aim"],
     "demo": ["--policy", "{files}/absent.yaml"],
 }
 
