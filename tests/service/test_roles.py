@@ -74,12 +74,14 @@ class Desk:
         self.platform.publish(who, self.request.id)
 
     def rehearse(self, who: str) -> None:
+        self.platform.rehearsals.stand_ins(who, "rand-health")
         self.platform.rehearsals.run(
             who, RehearsalForm("rand-health", "independent", rows=100, limits=Limits(1, 0.001))
         )
 
     def fetch(self, who: str) -> None:
-        self.publish("dana")
+        if who in ("carol", "dana", "ada"):  # others are refused whatever its state
+            self.publish("dana")
         self.platform.requester.fetch(who, self.request.id)
 
     def confirm(self, who: str) -> None:
@@ -100,10 +102,6 @@ ACTIONS: dict[str, tuple[Callable[[Desk, str], Any], set[str]]] = {
     "approve a policy version": (lambda d, who: d.approve_change(who), {"carol"}),
     "price a request": (lambda d, who: d.platform.quote(who, form()), {"sam", "dana"}),
     "read the catalogue": (lambda d, who: d.platform.requester.offers(who), {"sam", "carol", "dana", "ada"}),
-    "see what may be rehearsed on": (
-        lambda d, who: d.platform.rehearsals.stand_ins(who, "rand-health"),
-        {"sam", "carol", "dana", "ada"},
-    ),
     "rehearse": (lambda d, who: d.rehearse(who), {"sam", "carol", "dana", "ada"}),
     "list releases to fetch": (
         lambda d, who: d.platform.requester.downloads(who),
