@@ -10,19 +10,19 @@ from typing import Literal
 from sqlalchemy import Connection, Row, select
 
 from dpsynth.core.canonical import sha256_hex
-from dpsynth.core.errors import Conflict, DpsynthError, PolicyRefusal
+from dpsynth.core.errors import DpsynthError, PolicyRefusal
 from dpsynth.ledger.chain import append
 from dpsynth.ledger.store import Store
 from dpsynth.publish.archive import zip_of
-from dpsynth.publish.catalogue import Listed, listed
+from dpsynth.publish.catalogue import Listed
 from dpsynth.publish.keys import load_public_keys
 from dpsynth.publish.revocation import REASONS
 from dpsynth.publish.verify import Outside, verify_bundle
 from dpsynth.service.offered import READERS
 from dpsynth.service.people import require_role
-from dpsynth.service.proving import revocation_list, revoked_releases
-from dpsynth.service.releases import signed_statement
-from dpsynth.service.requests import request_row, told_state
+from dpsynth.service.proving import revocation_list
+from dpsynth.service.published import as_it_stands, require_published
+from dpsynth.service.requests import request_row
 from dpsynth.service.signing import bundle_path
 from dpsynth.service.tables import requests
 
@@ -85,13 +85,14 @@ def downloads(store: Store, home: Path, actor: str) -> tuple[Download, ...]:
 def _download(connection: Connection, home: Path, row: Row[tuple[object, ...]], now: datetime) -> Download:
     said = _said(connection, home, row, now)
     gone = "revoked" if row.state == "revoked" else "damaged"
-    kind = next((one.reason for one in revoked_releases(connection) if one.release_id == row.id), "")
     return Download(
         id=row.id,
         dataset_id=row.dataset_id,
         synthesizer=row.synthesizer,
         state=gone if said is None else said.state,  # type: ignore[arg-type]
-        why=REASONS.get(kind, ""),
+        why=""
+        if said is None or said.revoked is None
+        else REASONS.get(said.revoked.reason, "another reason"),
         epsilon=row.epsilon,
         delta=row.delta,
         rows="" if said is None else str(said.statement["rows"]),
@@ -101,9 +102,8 @@ def _download(connection: Connection, home: Path, row: Row[tuple[object, ...]], 
 
 
 def _said(connection: Connection, home: Path, row: Row[tuple[object, ...]], now: datetime) -> Listed | None:
-    revoked = {one.release_id: one for one in revoked_releases(connection)}
     try:
-        return listed(signed_statement(connection, home, row), revoked.get(row.id), now)
+        return as_it_stands(connection, home, row, now)
     except (DpsynthError, OSError):
         return None
 
@@ -134,13 +134,8 @@ def fetch(store: Store, home: Path, actor: str, request_id: str) -> Bundle:
 
 
 def _require_offered(connection: Connection, home: Path, row: Row[tuple[object, ...]], now: datetime) -> None:
-    if row.state != "published":
-        raise Conflict(
-            f"The request is {told_state(row)}, not published",
-            allowed="a release that is published and not revoked",
-            remedy="look at the request; nothing was handed over",
-        )
-    if listed(signed_statement(connection, home, row), None, now).state == "expired":
+    require_published(row)
+    if as_it_stands(connection, home, row, now).state == "expired":
         raise PolicyRefusal(
             "The permission to use this release has expired",
             allowed="releases within their time",

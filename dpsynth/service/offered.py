@@ -16,13 +16,12 @@ from sqlalchemy import Connection, select
 from dpsynth.core.errors import Conflict, DpsynthError
 from dpsynth.ledger.scopes import Balance
 from dpsynth.ledger.store import Store
-from dpsynth.publish.catalogue import Listed, listed
+from dpsynth.publish.catalogue import Listed
 from dpsynth.service.budgets import touched_scopes
 from dpsynth.service.people import require_role
-from dpsynth.service.proving import revoked_releases
+from dpsynth.service.published import as_it_stands
 from dpsynth.service.quotes import refuse_looser, touched_balances
 from dpsynth.service.registry import dataset_info
-from dpsynth.service.releases import signed_statement
 from dpsynth.service.tables import datasets, pauses, requests
 from dpsynth.service.views import DatasetInfo
 
@@ -113,14 +112,13 @@ def _tightest(touched: Sequence[Balance]) -> int:
 
 
 def _releases(connection: Connection, home: Path, dataset_id: str, now: datetime) -> tuple[ReleaseFact, ...]:
-    revoked = {one.release_id: one for one in revoked_releases(connection)}
     query = select(requests).where(
         requests.c.dataset_id == dataset_id, requests.c.state.in_(("published", "revoked"))
     )
     found = []
     for row in connection.execute(query.order_by(requests.c.number.desc())).all():
         try:
-            said = listed(signed_statement(connection, home, row), revoked.get(row.id), now)
+            said = as_it_stands(connection, home, row, now)
         except (DpsynthError, OSError):
             continue  # its place is empty or changed: nothing is said of it here, the doctor tells an admin
         found.append(_fact(said))

@@ -14,11 +14,11 @@ from sqlalchemy import Connection, Row, select
 
 from dpsynth.core.errors import BadInput, Conflict, DpsynthError
 from dpsynth.policy.model import Policy
-from dpsynth.publish.catalogue import listed
 from dpsynth.service.decisions import signed_dossier
 from dpsynth.service.desk import Desk
 from dpsynth.service.people import require_role
 from dpsynth.service.plans import requested_rho
+from dpsynth.service.published import as_it_stands
 from dpsynth.service.registry import dataset
 from dpsynth.service.rehearsal import (
     Limits,
@@ -29,7 +29,6 @@ from dpsynth.service.rehearsal import (
     rehearse,
     why_not,
 )
-from dpsynth.service.releases import signed_statement
 from dpsynth.service.signing import bundle_path
 from dpsynth.service.standin import LEAST_ROWS, MADE_UP, Errors, Published, StandIn, made_up, of_release
 from dpsynth.service.tables import requests
@@ -203,10 +202,10 @@ class Rehearsals(Desk):
 
     def _permitted(self, connection: Connection, row: Row[tuple[object, ...]]) -> bool:
         try:
-            statement = signed_statement(connection, self._home, row)
+            said = as_it_stands(connection, self._home, row, datetime.now(UTC))
         except (DpsynthError, OSError):
             return False  # a bundle that is gone or changed stands in for nothing
-        return listed(statement, None, datetime.now(UTC)).state != "expired"
+        return said.state in ("published", "expiring")
 
 
 def _words(row: Row[tuple[object, ...]]) -> str:

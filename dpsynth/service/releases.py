@@ -2,39 +2,32 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, select
 
-from dpsynth.core.canonical import sha256_hex
-from dpsynth.core.errors import Conflict, IntegrityError
 from dpsynth.ledger.chain import append
-from dpsynth.publish.catalogue import Listed, catalogue_page, listed
-from dpsynth.publish.files import read_file
+from dpsynth.publish.catalogue import Listed, catalogue_page
 from dpsynth.publish.keys import load_public_keys
 from dpsynth.publish.revocation import REASONS, REVOCATIONS, SENTENCE
 from dpsynth.publish.targets import deliver, public_place, put_file
 from dpsynth.publish.verify import Outside, verify_bundle
 from dpsynth.service import pausing, revoking
-from dpsynth.service.decisions import signed_dossier
 from dpsynth.service.desk import Desk
 from dpsynth.service.people import require_role
-from dpsynth.service.proving import proof_of, revocation_list, revoked_releases
-from dpsynth.service.requests import request_row, told_state
+from dpsynth.service.proving import proof_of, revocation_list
+from dpsynth.service.published import as_it_stands, require_published
+from dpsynth.service.requests import request_row
 from dpsynth.service.signing import bundle_path
 from dpsynth.service.signins import SignedIn
 from dpsynth.service.stopping import STOPPERS
 from dpsynth.service.tables import requests
 from dpsynth.service.views import PauseView, RequestView
 
-__all__ = ["Releases", "signed_statement"]
+__all__ = ["Releases"]
 
 _READERS = (*STOPPERS, "auditor")
-_STATEMENT = "privacy-statement.json"
-_LIMIT = 2**22
 
 
 class Releases(Desk):
@@ -62,7 +55,7 @@ class Releases(Desk):
         """A ledger proof of a published release up to now, which may take the place of the bundle's own."""
         with self._witnessed(), self._store.read() as connection:
             row = request_row(connection, actor, request_id)
-            _require_published(row)
+            require_published(row)
             return proof_of(connection, self._home, row.id)
 
     def deliver(self, actor: str, request_id: str, target: str) -> str:
@@ -75,7 +68,7 @@ class Releases(Desk):
             with self._store.write() as connection:
                 require_role(connection, actor, *STOPPERS)
                 row = request_row(connection, actor, request_id)
-                _require_published(row)
+                require_published(row)
                 folder, trust = bundle_path(self._home, row), load_public_keys(self._home / "keys")
                 outside = Outside(revocations=revocation_list(connection, self._home))
                 verify_bundle(folder, trust, datetime.now(UTC), outside)
@@ -110,29 +103,7 @@ class Releases(Desk):
         return pausing.paused_datasets(self._store, actor)
 
 
-def _require_published(row: Row[tuple[object, ...]]) -> None:
-    if row.state != "published":
-        raise Conflict(
-            f"The request is {told_state(row)}, not published",
-            allowed="a release that is published and not revoked",
-            remedy="nothing was done",
-        )
-
-
 def _listed(connection: Connection, home: Path, now: datetime) -> list[Listed]:
-    revoked = {one.release_id: one for one in revoked_releases(connection)}
     asked = select(requests).where(requests.c.state.in_(("published", "revoked")))
     rows = connection.execute(asked.order_by(requests.c.number.desc())).all()
-    return [listed(signed_statement(connection, home, row), revoked.get(row.id), now) for row in rows]
-
-
-def signed_statement(connection: Connection, home: Path, row: Row[tuple[object, ...]]) -> dict[str, Any]:
-    """The public statement of a bundle, if it is the one that was signed."""
-    data = read_file(bundle_path(home, row), _STATEMENT, _LIMIT)
-    if sha256_hex(data) != signed_dossier(connection, row).body["files"][_STATEMENT]["sha256"]:
-        raise IntegrityError(
-            f"The statement of release {row.id} is not the one that was signed",
-            remedy="stop, verify the bundle, and tell an auditor",
-        )
-    read: dict[str, Any] = json.loads(data)
-    return read
+    return [as_it_stands(connection, home, row, now) for row in rows]

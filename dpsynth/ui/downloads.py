@@ -55,8 +55,9 @@ def _card(session: Session, one: Download) -> None:
 
 
 def _over(one: Download) -> str:
+    why = one.why or "see the list of revoked releases"
     return {
-        "revoked": f"It was revoked: {one.why}. It is not offered any more: delete your copies.",
+        "revoked": f"It was revoked: {why}. It is not offered any more: delete your copies.",
         "expired": "Its permission has ended. Delete your copies; ask for another release if you need one.",
         "damaged": "Its files here are not those that were signed, so it is not offered. Tell an auditor.",
     }[one.state]

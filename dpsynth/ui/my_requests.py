@@ -23,7 +23,7 @@ from dpsynth.ui.words import (
 __all__ = ["page"]
 
 _ALIVE = ("queued", "running")
-_POLL = 2.0
+_POLL = 5.0
 _MARKS = {
     "done": (":material/check_circle:", "done"),
     "now": (":material/play_circle:", "now"),

@@ -73,7 +73,8 @@ def _inputs(session: Session, form: RequestForm, found: DatasetInfo) -> Rehearsa
                 "rows the same noise weighs more.",
             )
         )
-    st.caption(escaped(f"The stand-in is {choices.get(name, '')}."))
+    part = " It stands for the whole table: a part of it has fewer rows." if form.partition else ""
+    st.caption(escaped(f"The stand-in is {choices.get(name, '')}.{part}"))
     return RehearsalForm(
         found.dataset_id, form.synthesizer, form.epsilon, form.delta, form.rho, stand_in=name, rows=rows
     )
