@@ -15,6 +15,7 @@ from dpsynth.cli import (
     decisions,
     demo,
     doctor,
+    download,
     engines,
     export,
     ledger,
@@ -72,6 +73,7 @@ app.command("review")(decisions.review)
 app.command("sample")(sample.sample)
 app.command("tune")(tune.tune)
 app.command("rehearse")(rehearse.rehearse)
+app.command("download")(download.download)
 app.command("verify")(verify.verify)
 
 

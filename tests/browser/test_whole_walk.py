@@ -201,7 +201,7 @@ def test_a_release_is_asked_for_run_signed_twice_published_and_verified(
     ask(page, address)
     worker = ["dpsynth.cli", "run", "--worker", "browser-test", "--poll", "0.2"]
     with running(worker, home, tmp_path / "worker.log"):
-        expect(page.get_by_text("Waiting for signatures")).to_be_visible(timeout=WAIT)
+        expect(page.get_by_text("The run is done.")).to_be_visible(timeout=WAIT)
     photograph(page, "03-my-requests-waiting")
     sign(page, address, "Carol Okafor", ("04-inbox-officer", "05-dossier-officer"))
     page.get_by_role("button", name=re.compile("^Show exact numbers")).click()

@@ -82,6 +82,7 @@ COMMANDS = {
     "catalogue": ["--out", "{files}/page.html"],
     "dataset pause": ["tiny", "--reason", "because it must be"],
     "dataset resume": ["tiny", "--reason", "because it must be"],
+    "download": ["{request}", "--out", "{files}/bundle.zip"],
     "sample": ["{request}", "--rows", "5", "--out", "{files}/more.csv"],
     "verify": ["{files}", "--keys", "{files}"],
     "tune": ["{files}/absent.yaml"],
