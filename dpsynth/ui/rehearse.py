@@ -8,7 +8,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from dpsynth.core.errors import DpsynthError
-from dpsynth.service import DatasetInfo, Quote, Rehearsal, RehearsalForm, RehearsedPoint, RequestForm
+from dpsynth.service import DatasetInfo, Limits, Quote, Rehearsal, RehearsalForm, RehearsedPoint, RequestForm
 from dpsynth.ui.session import Session
 from dpsynth.ui.show import refusals_shown, say, show_refusal, table
 from dpsynth.ui.utility_chart import utility_chart
@@ -18,6 +18,7 @@ __all__ = ["rehearsal"]
 
 _KEPT = "rehearsal"
 _EVERY = 0.3
+_LIMITS = Limits()
 _WIDTHS = ((1, "one column"), (2, "two columns"), (3, "three columns"))
 
 
@@ -76,7 +77,14 @@ def _inputs(session: Session, form: RequestForm, found: DatasetInfo) -> Rehearsa
     part = " It stands for the whole table: a part of it has fewer rows." if form.partition else ""
     st.caption(escaped(f"The stand-in is {choices.get(name, '')}.{part}"))
     return RehearsalForm(
-        found.dataset_id, form.synthesizer, form.epsilon, form.delta, form.rho, stand_in=name, rows=rows
+        found.dataset_id,
+        form.synthesizer,
+        form.epsilon,
+        form.delta,
+        form.rho,
+        stand_in=name,
+        rows=rows,
+        limits=_LIMITS,
     )
 
 
@@ -111,6 +119,10 @@ def _shown(found: Rehearsal, quote: Quote | None) -> None:
         "private. Read this as an orientation.",
         icon=":material/theater_comedy:",
     )
+    if not any(one.errors for one in found.points):
+        st.info("No fit could be measured here; the table says why. `dpsynth rehearse` may take more time.")
+        table([_row(one, None) for one in found.points])
+        return
     chosen = None if quote is None else quote.rho_nano
     _sentence(found, next((one for one in found.points if one.rho_nano == chosen and one.errors), None))
     utility_chart(found, chosen)
