@@ -24,9 +24,10 @@ demo: $(VENV)/.demo
 app: $(VENV)/.demo
 	@DPSYNTH_DEMO=1 exec $(BIN)/dpsynth serve --port $(PORT)
 
-# One thread a worker: the numeric libraries would otherwise start one a core in each of them.
+# One thread a worker: the numeric libraries would otherwise start one a core in each of them. In the order of
+# tests/conftest.py: xdist's own puts the files with the most tests first, which are not those that take longest.
 test: $(VENV)/.dev
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist loadfile
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

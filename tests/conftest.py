@@ -17,6 +17,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+FIRST = ("engines", "browser", "service", "cli", "audit", "ui", "ledger", "synthesizers")
+"""Rooms with files that take minutes: begun first, so that no worker is left alone with one at the end."""
 LEFT_OUT = pytest.StashKey[set[str]]()
 
 # A run in the background may be told to ignore Ctrl-C, and programs that tests start would inherit that.
@@ -77,6 +79,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    rank = {room: place for place, room in enumerate(FIRST)}
+    items.sort(key=lambda item: rank.get(item.path.relative_to(Path(__file__).parent).parts[0], len(FIRST)))
     if find_browser():
         return
     without = [item for item in items if item.get_closest_marker("needs_browser")]

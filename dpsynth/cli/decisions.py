@@ -36,11 +36,23 @@ def _dossier_lines(dossier: Dossier) -> list[str]:
         f"recipients {body['request']['recipients']}",
         "checks",
         *checks,
+        *_use_lines(body.get("utility")),
         *(f"model      {words}" for words in [body.get("model", {}).get("plain", "")] if words),
         "you must tick",
         *(f"  --tick {number}  {words}" for number, words in enumerate(body["must_tick"], start=1)),
         f"dossier    {dossier.sha256}",
     ]
+
+
+def _use_lines(utility: dict[str, Any] | None) -> list[str]:
+    """What may be said of how good the rows are; dossiers of older programs say nothing."""
+    if utility is None:
+        return []
+    paid = utility["charged"]
+    if paid is None:
+        return [f"use        {utility['plain']}"]
+    measures = [f"  {words}" for words in utility["sentences"]]
+    return [f"use        rho {paid['rho']} paid for these measures, which go out with the rows", *measures]
 
 
 def _summary(view: RequestView) -> tuple[dict[str, Any], list[str]]:
@@ -55,6 +67,9 @@ def audit(
     exact: Annotated[
         bool, typer.Option("--exact", help="Exact numbers, for officers and auditors; each look is logged.")
     ] = False,
+    utility: Annotated[
+        bool, typer.Option("--utility", help="Exact measures of utility, for the same; each look is logged.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show the audit: the dossier to approvers, to a requester only where the request stands."""
@@ -63,6 +78,10 @@ def audit(
     if exact:
         report = platform.audit_report(actor, request)
         emit(as_json, report, json.dumps(report, indent=2).splitlines())
+        return
+    if utility:
+        found = platform.utility.exact(actor, request)
+        emit(as_json, found, json.dumps(found, indent=2).splitlines())
         return
     view = platform.request(actor, request)
     try:

@@ -38,7 +38,8 @@ def request_lines(view: RequestView) -> list[str]:
         "dossier   ": view.dossier_sha256,
         "bundle    ": view.bundle,
     }
-    return lines + [f"{name} {value}" for name, value in optional.items() if value]
+    lines += [f"{name} {value}" for name, value in optional.items() if value]
+    return lines + [f"utility    {words}" for words in view.utility]
 
 
 def _quote_lines(quote: Quote) -> list[str]:

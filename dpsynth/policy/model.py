@@ -45,6 +45,7 @@ from dpsynth.policy.rules import (
     weight_problems,
 )
 from dpsynth.policy.structure import Structure
+from dpsynth.policy.utility import Utility, utility_problems
 
 __all__ = [
     "Allowed",
@@ -240,7 +241,7 @@ class Release(Part):
 class Policy(Part):
     """A whole policy. Budget numbers are kept as written; their meaning is compiled by accounting."""
 
-    silent: ClassVar[tuple[str, ...]] = ("structure",)
+    silent: ClassVar[tuple[str, ...]] = ("structure", "utility")
 
     schema_version: Literal["1"]
     id: Slug
@@ -255,13 +256,14 @@ class Policy(Part):
     columns: Annotated[tuple[ColumnSpec, ...], Field(min_length=1, max_length=500)]
     structure: Structure = Field(default_factory=Structure)
     synthesis: Synthesis
+    utility: Utility = Field(default_factory=Utility)
     audits: Audits
     approval: Approval
     release: Release
 
     @model_validator(mode="after")
     def _rules(self) -> Policy:
-        names = ("source", "privacy_unit", "budget", "columns", "structure", "synthesis")
+        names = ("source", "privacy_unit", "budget", "columns", "structure", "synthesis", "utility")
         sections: dict[str, Part | tuple[ColumnSpec, ...]] = {name: getattr(self, name) for name in names}
         _unless_broken(cross_problems(sections))
         return self
@@ -301,4 +303,6 @@ def cross_problems(sections: dict[str, Part | tuple[ColumnSpec, ...]]) -> list[P
         if isinstance(structure := sections.get("structure"), Structure):
             most = synthesis.max_model_cells if isinstance(synthesis, Synthesis) else MAX_TOGETHER_CELLS
             found += structure_problems(_kept(columns), structure, most)
+        if isinstance(utility := sections.get("utility"), Utility):
+            found += utility_problems(columns, utility)
     return found

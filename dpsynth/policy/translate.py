@@ -15,6 +15,7 @@ from dpsynth.policy.fields import PATTERN_REMEDY, Broken, Part
 from dpsynth.policy.model import Budget, PrivacyUnitSpec, Source, Synthesis, cross_problems
 from dpsynth.policy.places import Problem, quote
 from dpsynth.policy.structure import Structure
+from dpsynth.policy.utility import Utility
 
 __all__ = ["all_problems"]
 
@@ -25,6 +26,7 @@ _CROSSED: dict[str, TypeAdapter[Any]] = {
     "columns": TypeAdapter(tuple[ColumnSpec, ...]),
     "structure": TypeAdapter(Structure),
     "synthesis": TypeAdapter(Synthesis),
+    "utility": TypeAdapter(Utility),
 }
 _MOST = 100
 _TYPE_REMEDY = {

@@ -10,6 +10,7 @@ from typing import Any
 
 from dpsynth.policy.columns import ColumnSpec
 from dpsynth.policy.model import Policy
+from dpsynth.publish.measured import measure_lines
 from dpsynth.publish.wording import plain
 
 __all__ = ["ENDS", "datasheet_page", "terms_page"]
@@ -73,6 +74,7 @@ def _use(policy: Policy, statement: Mapping[str, Any]) -> list[str]:
         plain(policy.purpose),
         plain(statement["utility"]),
         plain(statement["bias"]),
+        *_measures(statement),
         "Do not use these data for decisions about individuals.",
         "",
         "## Distribution",
@@ -85,6 +87,11 @@ def _use(policy: Policy, statement: Mapping[str, Any]) -> list[str]:
         ENDS,
         f"Questions: {plain(statement['contact'])}.",
     ]
+
+
+def _measures(statement: Mapping[str, Any]) -> list[str]:
+    lines = measure_lines(statement)
+    return ["", plain(statement["utility_measures"]["note"]), "", *lines, ""] if lines else []
 
 
 def datasheet_page(policy: Policy, statement: Mapping[str, Any]) -> str:

@@ -21,6 +21,7 @@ from dpsynth.core.table import SyntheticTable
 from dpsynth.policy.loader import load_policy_text, policy_sha256
 from dpsynth.policy.model import Policy
 from dpsynth.publish import reliance
+from dpsynth.utility.measures import PaidMeasures, share_of
 
 __all__ = [
     "ACCOUNTANT",
@@ -131,6 +132,7 @@ class ReleaseInputs:
         versions: package name to version, of the environment of the run: those that the guarantee rests on.
         environment: all its packages, for the bill of materials.
         partition: the part of the table that was used, by its public value; "" for all of it.
+        measures: what was measured of the rows' utility and paid for from the same rho; None: nothing was.
         isolation: how an entrusted library was kept apart, in a sentence; "" where there was none.
     """
 
@@ -151,6 +153,7 @@ class ReleaseInputs:
     notes: OwnerNotes = field(default_factory=OwnerNotes)
     isolation: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
+    measures: PaidMeasures | None = None
 
     def expires(self) -> datetime:
         """When the permission to use the release ends."""
@@ -172,6 +175,7 @@ class ReleaseInputs:
                 self.plan.entrusted,
                 covered_order(self.plan),
             ),
+            "the paid measures and the policy's share": self._paid_for(),
             "the isolation and the library that was entrusted": bool(self.isolation)
             == (self.plan.entrusted is not None),
             "the events and the guarantee": rho_of(charged.rdp, self.guarantee.omega or ORDERS[-1])
@@ -192,6 +196,12 @@ class ReleaseInputs:
                     f"Candidate release {self.release_id}: {what} do not agree",
                     remedy="nothing was written; report this run to the data owner",
                 )
+
+    def _paid_for(self) -> bool:
+        """Measures cost what the policy sets aside; a library's whole declared budget goes to its rows."""
+        share = "0" if self.plan.entrusted else self.policy.utility.share
+        paid = 0 if self.measures is None else self.measures.rho_nano
+        return paid == share_of(self.guarantee.rho_nano, share)
 
 
 def release_guarantee(

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import Distribution, distributions
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
@@ -22,11 +24,12 @@ _ENVIRONMENT = "dpsynth:environment"
 _NAME = re.compile(r"[A-Za-z0-9._-]*")
 
 
-def installed() -> dict[str, str]:
+@cache
+def installed() -> Mapping[str, str]:
     """Name to version of this program's packages: itself, what it asks for, and what these ask for.
 
     Names are as PyPI normalises them. What else lies in the environment had no part in the release, and its
-    names may be nobody else's business.
+    names may be nobody else's business. Read once: a process runs the packages that it began with.
     """
     found: dict[str, Distribution] = {}
     for one in distributions():
@@ -41,7 +44,7 @@ def installed() -> dict[str, str]:
             waiting += [
                 _normal(name) for asked in found[name].requires or () for name in _NAME.findall(asked)[:1]
             ]
-    return {name: found[name].version for name in sorted(needed)}
+    return MappingProxyType({name: found[name].version for name in sorted(needed)})
 
 
 def _normal(name: str) -> str:

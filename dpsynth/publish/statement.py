@@ -183,6 +183,15 @@ def _audits(inputs: ReleaseInputs) -> dict[str, Any]:
     }
 
 
+def _measured(inputs: ReleaseInputs) -> str:
+    if inputs.measures is None:
+        return "No measure of the quality of these rows was released."
+    return (
+        "How good these rows are was measured with noise and paid for: rho "
+        f"{rho_text(inputs.measures.rho_nano)} of this release's."
+    )
+
+
 def _with_notes(general: str, said: str) -> str:
     """What holds for every release, and what the data owner adds."""
     return f"{general} The data owner adds: {said}" if said else general
@@ -199,8 +208,8 @@ def _sections(inputs: ReleaseInputs) -> dict[str, Any]:
         "mechanism": _mechanism(inputs),
         "utility": _with_notes(
             "Made for aggregate statistics over few columns at a time. Not for facts about individuals, "
-            "rare groups, or relations between columns that no step of the mechanism measured. No measure "
-            "of the quality of these rows was released.",
+            "rare groups, or relations between columns that no step of the mechanism measured. "
+            f"{_measured(inputs)}",
             notes.utility,
         ),
         "bias": _with_notes(
@@ -257,6 +266,8 @@ def privacy_statement(inputs: ReleaseInputs) -> dict[str, Any]:
     """
     sections = _sections(inputs)
     policy = inputs.policy
+    if inputs.measures is not None:
+        sections["utility_measures"] = inputs.measures.as_json()
     return sections | {
         "outline": "checklist of NIST SP 800-226, as read in its draft of December 2023",
         "checklist": _checklist(sections),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from dpsynth.publish.measured import measure_lines, query_lines
 from dpsynth.publish.statement import odds_after
 from dpsynth.publish.wording import plain as _plain
 
@@ -77,7 +78,16 @@ def _limits(statement: dict[str, Any]) -> list[str]:
         f"- {statement['decision_note']}",
         f"- Use: {_plain(statement['utility'])}",
         f"- Bias: {_plain(statement['bias'])}",
+        *_measures(statement),
     ]
+
+
+def _measures(statement: dict[str, Any]) -> list[str]:
+    paid = statement.get("utility_measures")
+    if paid is None:
+        return []
+    lines = [f"  {line}" for line in (*measure_lines(statement), *query_lines(statement))]
+    return [f"- Measures of utility, rho {paid['rho']} in all. {_plain(paid['note'])}", *lines]
 
 
 def _evidence(statement: dict[str, Any]) -> list[str]:

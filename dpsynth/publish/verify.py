@@ -33,6 +33,7 @@ from dpsynth.publish.files import (
 from dpsynth.publish.inputs import release_guarantee, utc_text
 from dpsynth.publish.keys import SERVICE_ROLE, PublicKey, TrustRoot, load_public_keys
 from dpsynth.publish.ledger_proof import Story
+from dpsynth.publish.measured import check_measures
 from dpsynth.publish.outside import Outside, check_outside
 from dpsynth.publish.reliance import trust_of
 from dpsynth.publish.standards import check_standards
@@ -263,9 +264,10 @@ def verify_bundle(
     run = parse_canonical(files["run.json"], "run.json")
     stated = parse_canonical(files[_STATEMENT], _STATEMENT)
     _check_guarantee(policy, stated, run)
+    measured = check_measures(policy, stated)
     check_tables(files, policy.domain(), policy.synthesis.output_rows_value)
     _check_time(policy, predicate, now)
-    lines, notes = _lines(files, approvers, predicate), tuple[str, ...]()
+    lines, notes = (*_lines(files, approvers, predicate), *measured), tuple[str, ...]()
     if proven:
         people, manifest = frozenset(key.person for key in approvers), sha256_hex(manifest_bytes(files))
         story = Story(predicate, people, manifest, _omega(stated["guarantee"]))

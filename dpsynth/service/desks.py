@@ -14,6 +14,7 @@ from dpsynth.service.rehearsals import Rehearsals
 from dpsynth.service.releases import Releases
 from dpsynth.service.requester import RequesterDesk
 from dpsynth.service.reviews import Reviews
+from dpsynth.service.utility_room import UtilityRoom
 from dpsynth.service.watch import Watch
 
 __all__ = ["Desks"]
@@ -57,6 +58,11 @@ class Desks:
     def reviews(self) -> Reviews:
         """Objections and reviews of auditors."""
         return Reviews(self._store, self._home, self._witnessed, self._served)
+
+    @property
+    def utility(self) -> UtilityRoom:
+        """Exact measures of how useful a release is."""
+        return UtilityRoom(self._store, self._home, self._witnessed, self._served)
 
     @property
     def exports(self) -> Exports:

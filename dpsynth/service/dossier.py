@@ -9,7 +9,7 @@ from sqlalchemy import Row
 
 from dpsynth.audit.report import AuditReport, report_sha256
 from dpsynth.audit.verdict_words import verdict_words
-from dpsynth.core.canonical import digest
+from dpsynth.core.canonical import digest, sha256_hex
 from dpsynth.publish.inputs import ScopeTotals
 from dpsynth.publish.reliance import reliance_json
 from dpsynth.publish.statement import privacy_statement
@@ -26,6 +26,15 @@ MUST_TICK = (
     "The purpose fits what the data may be used for.",
     "The recipients are the right ones.",
     "I know of no other release on these people that is not differentially private and not named here.",
+)
+
+NO_MEASURES = (
+    "None were bought: the policy sets no share of a release's rho aside for measures of utility, so that no "
+    "number about how good these rows are may leave the review room."
+)
+NO_MEASURES_OF_A_LIBRARY = (
+    "None were bought: the whole declared budget goes to the library that makes the rows, so that no number "
+    "about how good these rows are may leave the review room."
 )
 
 FURTHER_ROWS = (
@@ -82,6 +91,18 @@ def _audit(report: AuditReport) -> dict[str, Any]:
 def _harm(statement: Mapping[str, Any]) -> dict[str, str]:
     """The signed statement's own words on use, on who may be hurt and on other releases."""
     return {name: str(statement[name]) for name in ("utility", "bias", "other_releases")}
+
+
+def _utility(candidate: Candidate) -> dict[str, Any]:
+    """Paid measures with their intervals; of the exact ones their file's digest alone, which has a salt."""
+    measures, trust = candidate.inputs.measures, candidate.inputs.plan.entrusted
+    none = NO_MEASURES if trust is None else NO_MEASURES_OF_A_LIBRARY
+    return {
+        "exact_sha256": sha256_hex(candidate.exact_utility.encode()),
+        "charged": None if measures is None else measures.as_json(),
+        "plain": none if measures is None else "",
+        "sentences": [] if measures is None else list(measures.sentences()),
+    }
 
 
 def build_dossier(
@@ -141,4 +162,5 @@ def _body(row: Row[tuple[object, ...]], candidate: Candidate) -> dict[str, Any]:
         "must_tick": list(MUST_TICK),
         "plan": list(candidate.inputs.plan.steps),
         "harm": _harm(privacy_statement(candidate.inputs)),
+        "utility": _utility(candidate),
     }

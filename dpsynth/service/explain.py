@@ -23,6 +23,7 @@ from dpsynth.ledger.store import Store
 from dpsynth.policy.model import Policy
 from dpsynth.service.budgets import part_for, touched_scopes
 from dpsynth.service.entrusting import declared, largest_declared
+from dpsynth.service.measuring import measure_plan
 from dpsynth.service.plans import fitting_epsilon, largest_fitting
 from dpsynth.service.quotes import touched_balances
 from dpsynth.service.registry import parsed_policy
@@ -46,7 +47,7 @@ def explain(store: Store, actor: str, request_id: str) -> Explanation:
     return Explanation(
         request=request_id,
         state=found.state if found.state != "ABSENT" else row.state.upper(),
-        cost=_cost_lines(cost, policy),
+        cost=(*_cost_lines(cost, policy), *_measure_lines(row, policy)),
         events=_event_lines(events, policy.budget.report_delta),
         recount=_recount(events, policy),
         scopes=_scope_lines(touched, row, policy, cost, held=found.state == "RESERVED"),
@@ -75,6 +76,12 @@ def _cost_lines(cost: Cost, policy: Policy) -> tuple[str, ...]:
     if cost.delta:
         lines.append(f"of the delta, {cost.delta / 1e18:.3g} is what entrusted libraries may fail with")
     return tuple(lines)
+
+
+def _measure_lines(row: Row[tuple[object, ...]], policy: Policy) -> tuple[str, ...]:
+    """What of it pays for measures of utility, in the order in which the run makes them, after its rows."""
+    paid = None if entrusted(row.synthesizer) else measure_plan(policy, int(row.rho))
+    return () if paid is None else paid.steps()
 
 
 def _event_lines(events: Sequence[Event], delta: str) -> tuple[EventLine, ...]:

@@ -14,7 +14,7 @@ from dpsynth import __version__
 from dpsynth.accounting.cost import Cost
 from dpsynth.accounting.events import Event, event_to_json
 from dpsynth.accounting.filter import PrivacyFilter
-from dpsynth.accounting.reserve import covered_order
+from dpsynth.accounting.reserve import covered_order, plan_cost
 from dpsynth.accounting.statement import epsilon_at, epsilon_of_cap
 from dpsynth.audit.pipeline import Pipeline
 from dpsynth.audit.plan import plan_sha256
@@ -28,6 +28,7 @@ from dpsynth.core.errors import IntegrityError
 from dpsynth.core.guarantee import Guarantee
 from dpsynth.core.structure import require_structure
 from dpsynth.core.table import SyntheticTable
+from dpsynth.engines.catalog import entrusted
 from dpsynth.ledger.charges import charge, settle
 from dpsynth.ledger.charges import commit as commit_charge
 from dpsynth.ledger.scopes import Balance, balances, text_cost
@@ -48,10 +49,12 @@ from dpsynth.service.clock import unix_now
 from dpsynth.service.earlier import earlier_releases
 from dpsynth.service.entrusting import asked_before, engine_for
 from dpsynth.service.jobs import require_owner
+from dpsynth.service.measuring import PaidQueries, exact_text, measure_plan, rows_plan
 from dpsynth.service.models import keep_model
 from dpsynth.service.pausing import require_open
 from dpsynth.service.plans import audit_plan, run_plan
 from dpsynth.service.registry import dataset_row, parsed_policy
+from dpsynth.utility.measures import PaidMeasures
 from dpsynth.vault.curator import TableCurator
 from dpsynth.vault.entrusting import Trustee
 from dpsynth.vault.opening import CoinedRows, flip_coin, open_table
@@ -73,6 +76,8 @@ class Candidate:
     inputs: ReleaseInputs
     model_sha256: str = ""
     """Digest of the model that was kept for further rows; empty where there is none."""
+    exact_utility: str = ""
+    """Exact measures of utility, JSON text: class B evidence, for a file of the review room alone."""
 
 
 class Run:
@@ -104,6 +109,9 @@ class Run:
         self._cost: Cost = text_cost(row.cost)
         self._totals: tuple[ScopeTotals, ...] = ()
         self._trustee: Trustee | None = None
+        paid = None if entrusted(row.synthesizer) else measure_plan(self._policy, int(row.rho))
+        self._paid = None if paid is None else PaidQueries(self._policy, paid)
+        self._measures: PaidMeasures | None = None
 
     def execute(
         self, tell: Callable[[str], None], watch: Callable[[Progress], None] | None = None
@@ -122,22 +130,28 @@ class Run:
         )
         fitted, coined = flip_coin(table, float(self._policy.audits.coin_fraction), os_generator())
         tell("fitting")
-        budget = PrivacyFilter(self._cost)
+        budget = PrivacyFilter(self._cost if self._paid is None else self._paid.rest_of(self._cost))
         if engine is not None and plan.entrusted is not None:
             self._trustee = Trustee(plan.entrusted, engine, hidden=(Path(source[0]),))
         unit = self._policy.unit()
         curator = TableCurator(fitted, unit, budget, self._noise, watch, trustee=self._trustee)
-        model = synthesizer.fit(plan, curator)
+        rows = plan if self._paid is None else rows_plan(plan, self._paid.plan)
+        model = synthesizer.fit(rows, curator)
         tell("sampling")
         release = model.sample(self._policy.synthesis.output_rows_value, os_generator())
-        self._settle(release, budget.events)
+        self._check(release)
+        events = budget.events + self._measure(coined, release)
+        self._settle(events)
         tell("auditing")
-        report = self._audit(synthesizer, plan, release, coined)
+        report = self._audit(synthesizer, rows, release, coined)
+        tell("measuring")
+        exact = exact_text(self._policy, coined, release)
         tell("packing")
-        inputs = self._inputs(plan, release, budget.events, report)
+        inputs = self._inputs(plan, release, events, report)
         directory = self._home / "candidates" / self._row.id
         files = write_candidate(directory, inputs, os_generator())
-        return Candidate(directory, files, report, inputs, keep_model(self._home, self._row.id, model))
+        kept = keep_model(self._home, self._row.id, model)
+        return Candidate(directory, files, report, inputs, kept, exact)
 
     def _commit(self) -> tuple[str, str]:
         """Spend the charge, durably and witnessed. Returns path and hash of the source, still closed."""
@@ -156,7 +170,7 @@ class Run:
         self._witness()
         return registered.source_path, registered.source_sha256
 
-    def _settle(self, release: SyntheticTable, events: tuple[Event, ...]) -> None:
+    def _check(self, release: SyntheticTable) -> None:
         if release.domain != self._policy.domain():
             raise IntegrityError("The synthesizer changed the domain", remedy="report it to its author")
         for column in release.domain.columns:
@@ -164,15 +178,27 @@ class Run:
             if codes.size and not (int(codes.min()) >= 0 and int(codes.max()) < column.size):
                 raise IntegrityError("The synthesizer left the domain", remedy="report it to its author")
         require_structure(release.domain, release.codes)
+
+    def _measure(self, coined: CoinedRows, release: SyntheticTable) -> tuple[Event, ...]:
+        """Answer the queries that were paid for, if there are any; what they were charged."""
+        if self._paid is None:
+            return ()
+        self._measures, events = self._paid.answer(coined, release, self._noise)
+        return events
+
+    def _settle(self, events: tuple[Event, ...]) -> None:
         with self._store.write() as connection:
             settle(connection, self._row.id, [event_to_json(event) for event in events])
 
     def _audit(
         self, synthesizer: Synthesizer, made_by: Plan, release: SyntheticTable, coined: CoinedRows
     ) -> AuditReport:
-        """Attack the release, then the mechanism on surrogate rows; class B numbers stay in the report."""
+        """Attack the release, then the mechanism on surrogate rows; class B numbers stay in the report.
+
+        The rows are held to what they were made with: paid measures add nothing to their claim.
+        """
         policy, plan, rng = self._policy, audit_plan(self._policy), os_generator()
-        guarantee = self._guarantee(made_by)
+        guarantee = self._guarantee(made_by, plan_cost(made_by, policy.budget.report_delta))
         claim = Claim(
             guarantee.rho_nano, guarantee.epsilon, guarantee.delta, guarantee.mu2_nano, guarantee.omega
         )
@@ -196,7 +222,7 @@ class Run:
             release_id=self._row.id,
             policy=self._policy,
             policy_text=self._row.policy_text,
-            guarantee=self._guarantee(plan),
+            guarantee=self._guarantee(plan, self._cost),
             table=release,
             plan=plan,
             events=events,
@@ -210,11 +236,12 @@ class Run:
             versions=self._versions(),
             isolation=self._isolation(),
             environment=installed(),
+            measures=self._measures,
         )
 
-    def _guarantee(self, plan: Plan) -> Guarantee:
-        mu2 = None if self._cost.undominated else self._cost.mu2
-        return release_guarantee(self._policy, self._row.rho, mu2, plan.entrusted, covered_order(plan))
+    def _guarantee(self, plan: Plan, cost: Cost) -> Guarantee:
+        mu2 = None if cost.undominated else cost.mu2
+        return release_guarantee(self._policy, plan.rho_nano, mu2, plan.entrusted, covered_order(plan))
 
     def _isolation(self) -> str:
         found = None if self._trustee is None else self._trustee.isolation

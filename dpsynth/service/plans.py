@@ -19,6 +19,7 @@ from dpsynth.core.curator import Plan, Synthesizer
 from dpsynth.core.errors import BadInput, PolicyRefusal
 from dpsynth.ledger.scopes import text_cost
 from dpsynth.policy.model import Policy
+from dpsynth.service.measuring import measure_plan, with_measures
 from dpsynth.service.views import RequestForm
 from dpsynth.synthesizers.auto import AUTO, Choice, choose
 from dpsynth.synthesizers.entrusted import EntrustedSynthesizer
@@ -116,8 +117,12 @@ def automatic(policy: Policy, rho_nano: int) -> Choice | None:
 def run_plan(policy: Policy, name: str, asked: Asked) -> tuple[Synthesizer, Plan]:
     """The synthesizer and its plan for this budget. Raises PolicyRefusal when infeasible.
 
-    For ``auto`` those that public facts choose. The plan says why wherever they would choose it.
+    For ``auto`` those that public facts choose. The plan says why wherever they would choose it. Where the
+    policy buys measures of utility the plan is that of the whole run, measures included.
     """
+    paid = measure_plan(policy, asked) if isinstance(asked, int) else None
+    if isinstance(asked, int) and paid is not None:
+        asked -= paid.rho_nano
     choice = automatic(policy, asked) if isinstance(asked, int) else None
     if name == AUTO and choice is not None:
         name = choice.name
@@ -126,7 +131,7 @@ def run_plan(policy: Policy, name: str, asked: Asked) -> tuple[Synthesizer, Plan
         plan = synthesizer.plan(policy.domain(), asked, policy.synthesis.max_model_cells)
         if choice is not None and choice.name == name:
             plan = replace(plan, steps=(*plan.steps, choice.words()))
-        return synthesizer, plan
+        return synthesizer, with_measures(plan, paid)
     if not isinstance(synthesizer, EntrustedSynthesizer):
         raise BadInput(f"{name} is given no rows and declares no budget", remedy="ask for rho or epsilon")
     rows = policy.synthesis.output_rows_value

@@ -24,6 +24,7 @@ from dpsynth.engines.catalog import entrusted
 from dpsynth.mechanisms.noise import OpenDPNoise
 from dpsynth.mechanisms.rng import os_generator
 from dpsynth.policy.model import Policy
+from dpsynth.service.measuring import measure_plan, rows_plan
 from dpsynth.service.plans import run_plan
 from dpsynth.service.standin import Errors, StandIn, behind_curator, errors_of, resampled, unrelated
 from dpsynth.vault.curator import TableCurator
@@ -265,9 +266,11 @@ def _fit(stage: _Stage, trial: _Trial, watch: Callable[[Progress], None]) -> Err
     if trial.synthesizer is None or trial.plan is None:
         raise LookupError("a budget without a plan has no fit")
     watch(Progress("begin", 0, 1, 0.0, 0))
-    budget = PrivacyFilter(plan_cost(trial.plan, stage.policy.budget.report_delta))
+    # As in a run: what the policy sets aside for paid measures is not the synthesizer's to spend.
+    plan = rows_plan(trial.plan, measure_plan(stage.policy, trial.rho_nano))
+    budget = PrivacyFilter(plan_cost(plan, stage.policy.budget.report_delta))
     curator = TableCurator(stage.table, stage.policy.unit(), budget, OpenDPNoise(), watch)
-    model = trial.synthesizer.fit(trial.plan, curator)
+    model = trial.synthesizer.fit(plan, curator)
     return errors_of(stage.truth, model.sample(stage.drawn, os_generator()))
 
 

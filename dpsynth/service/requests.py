@@ -233,12 +233,20 @@ def view(connection: Connection, row: Row[tuple[object, ...]], actor: str | None
         verdict=row.verdict if told else "",
         dossier_sha256=json.loads(row.dossier)["sha256"] if row.dossier else "",
         bundle=row.bundle,
+        utility=_utility(row),
     )
 
 
 def told_state(row: Row[tuple[object, ...]]) -> str:
     """The state for anybody: whether a check blocks a release is for those who decide on it."""
     return "awaiting_decision" if row.state == "blocked" else str(row.state)
+
+
+def _utility(row: Row[tuple[object, ...]]) -> tuple[str, ...]:
+    """Paid measures, once people have agreed that they go out: they are part of what was signed."""
+    if row.state not in ("published", "revoked"):
+        return ()
+    return tuple(json.loads(row.dossier)["body"].get("utility", {}).get("sentences", ()))
 
 
 def _waiting_for(row: Row[tuple[object, ...]], state: str, made: tuple[DecisionView, ...]) -> tuple[str, ...]:

@@ -27,6 +27,7 @@ _RUN = (
     ("fitting", "fitting", "the curator answers in noise, and a model is fitted to its answers"),
     ("sampling", "sampling", "synthetic rows are drawn from the model"),
     ("auditing", "auditing", "the mechanism and the release are attacked"),
+    ("measuring", "measuring", "how useful the rows are is measured, for the review room"),
     ("packing", "packing", "the candidate release and the dossier are written"),
 )
 """Name for people, stage of the worker, and what happens."""

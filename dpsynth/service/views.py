@@ -36,6 +36,7 @@ STAGES: tuple[tuple[str, str], ...] = (
     ("fitting", "asking the curator and fitting a model to its noisy answers"),
     ("sampling", "drawing synthetic rows from the model"),
     ("auditing", "attacking the mechanism and the release"),
+    ("measuring", "measuring how useful the rows are, for the review room"),
     ("packing", "writing the candidate release and the dossier"),
     ("done", "finished"),
 )
@@ -145,7 +146,10 @@ class DecisionView:
 
 @dataclass(frozen=True)
 class RequestView:
-    """A request as its requester and its approvers may see it."""
+    """A request as its requester and its approvers may see it.
+
+    ``utility`` holds the paid measures of a release that was published, one sentence each.
+    """
 
     id: str
     dataset_id: str
@@ -167,6 +171,7 @@ class RequestView:
     verdict: str
     dossier_sha256: str
     bundle: str
+    utility: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -128,6 +128,7 @@ def _offer(store: Store, home: Path, row: Row[tuple[object, ...]], candidate: Ca
     private_file(home / "review" / f"{row.id}.json", json.dumps(candidate.report.as_json(), indent=1))
     mechanism = json.dumps(candidate.report.mechanism_json(), indent=1)
     private_file(home / "review" / f"{row.id}.mechanism.json", mechanism)
+    private_file(home / "review" / f"{row.id}.utility.json", candidate.exact_utility)
     blocked = dossier.body["gate"] == "blocked"
     policy = parsed_policy(row.policy_text, row.dataset_id)
     message = f"The run is done. {policy.approval.approvers} people must agree before anything is published."

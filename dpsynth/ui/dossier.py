@@ -15,6 +15,7 @@ from dpsynth.ui.places import DOSSIER, INBOX, go
 from dpsynth.ui.printed import printed
 from dpsynth.ui.session import Session
 from dpsynth.ui.show import badge, refusals_shown, say, show_refusal, table, words_of_others
+from dpsynth.ui.utility import use
 from dpsynth.ui.words import (
     SPENT_NOTE,
     STATES,
@@ -81,6 +82,7 @@ def _whole(session: Session, view: RequestView, found: Dossier) -> None:
     _promise(body["guarantee"])
     _budget(body["budget"], body["guarantee"]["delta"])
     attacks(session, view.id, body["audit"])
+    use(session, view.id, body.get("utility"))
     _harm(body.get("harm"))
     _differences(body.get("differences"))
     _print(found)

@@ -40,6 +40,7 @@ from dpsynth.ui.places import (
 from dpsynth.ui.session import Session, open_platform
 from dpsynth.ui.show import show_refusal
 from dpsynth.ui.signin import JUST_CHOSEN, demo_allowed, sign_in, where_to
+from dpsynth.ui.utility import forget_utility
 from dpsynth.ui.words import ROLES, escaped, role_text
 
 __all__ = ["main"]
@@ -85,6 +86,7 @@ def _page(session: Session, chosen: st.Page) -> None:
     if chosen.url_path != DOSSIER.url:
         forget_opened()
         forget_numbers()
+        forget_utility()
     if chosen.url_path != DOWNLOADS.url:
         downloads.forget_bundle()
     flash()

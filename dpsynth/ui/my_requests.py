@@ -73,12 +73,27 @@ def _card(session: Session, view: RequestView, opened: bool = False) -> None:
             _cancel(session, view)
         if view.state == "published":
             _bundle(session, view)
+        _measures(view)
         decisions_table(view.decisions, reasons_of=("reject",))
         with st.expander("What you asked for"):
             words_of_others("Purpose", view.purpose)
             words_of_others("Recipients", view.recipients)
             if view.partition:
                 words_of_others("Part of the table", view.partition)
+
+
+def _measures(view: RequestView) -> None:
+    if view.utility:
+        st.markdown(
+            "**How useful the rows are** (charged: measured with noise, paid from this request's rho)"
+        )
+        for words in view.utility:
+            say(words)
+        st.caption(
+            "Error: share of rows that would have to move for a table to agree with that of the real "
+            "rows; 0 is best. Accuracy: share of real rows that a plain model, trained on the synthetic rows "
+            "alone, predicts right; 1 is best. Intervals cover the noise that protects people, nothing else."
+        )
 
 
 def _until(view: RequestView) -> str:

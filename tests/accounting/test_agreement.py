@@ -8,7 +8,7 @@ from functools import cache
 import mpmath
 import pytest
 
-from dpsynth.accounting.cost import cost_of, total
+from dpsynth.accounting.cost import cost_of, total, zcdp_cost
 from dpsynth.accounting.curves import NANO, ORDERS
 from dpsynth.accounting.events import (
     Composed,
@@ -125,7 +125,7 @@ def test_the_curve_of_an_entrusted_library_agrees_with_the_accountant_of_google(
     ],
 )
 def test_the_recounted_epsilon_agrees_with_our_own_statement(events: list[Event], delta: str) -> None:
-    # Not to the last digit: their grid has fractional orders, ours has some between 64 and 128.
+    # Not to the last digit: the library also has fractional orders.
     stated = float(epsilon_at(total(cost_of(event) for event in events), delta))
     assert recount_epsilon(events, float(delta)) == pytest.approx(stated, rel=5e-3)
 
@@ -136,6 +136,12 @@ def test_the_recounted_epsilon_agrees_to_the_last_digit_where_both_grids_have_th
     assert stated - 1.1e-6 <= recount_epsilon(events, 1e-6) <= stated
     # One mechanism left out is seen.
     assert recount_epsilon(events[1:], 1e-6) < stated - 1e-3
+
+
+@pytest.mark.parametrize("nano", [1, 10**3, 10**5, 10**6, 2 * 10**6, 10**7])
+def test_a_small_loss_is_recounted_to_no_more_than_is_stated(nano: int) -> None:
+    stated = float(epsilon_at(zcdp_cost(nano), "1e-6"))
+    assert stated - 1.1e-6 <= recount_epsilon([DiscreteGaussian((NANO / (2 * nano)) ** 0.5)], 1e-6) <= stated
 
 
 def test_the_recounted_rho_agrees_with_the_exact_one() -> None:

@@ -57,6 +57,18 @@ def test_the_real_curator_passes_every_structural_test(domain, make_door, plan, 
     assert [result.outcome for result in results] == ["pass"] * 3
 
 
+@pytest.mark.parametrize("rho", [10_000, 100_000, 1_000_000, 2_000_000, 10_000_000])
+def test_a_small_budget_is_no_fault_and_a_claim_below_it_is_found(domain, make_door, plan, rho) -> None:
+    """The best Renyi order of a small loss is large, where the recount must have as many as the claim."""
+    door = Door(domain, make_door().unit, OpenDPNoise())
+    epsilon = epsilon_at(zcdp_cost(rho), "1e-6")
+    ledger = plan.model_copy(update={"tests": ("S1",)})
+    for said, outcome in ((epsilon, "pass"), (f"{float(epsilon) * 0.99:f}", "fail")):
+        pipeline = Pipeline(Independent(), door, Claim(rho, said, "1e-6"), 10_000)
+        (result,) = run_structural(pipeline, ledger, np.random.default_rng(3))
+        assert result.outcome == outcome, result.plain
+
+
 def test_counts_of_one_marginal_at_different_grains_are_audited(
     domain, make_door, make_synthesizer, plan
 ) -> None:

@@ -39,6 +39,7 @@ def test_the_demo_walks_twice_on_one_ledger_and_then_says_that_the_budget_is_gon
     stations += [
         "sampling",
         "auditing",
+        "measuring",
         "packing",
         "verdict",
         "approve",

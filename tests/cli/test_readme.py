@@ -29,9 +29,9 @@ def plain(text: str) -> list[str]:
     return [" ".join(line.split()) for line in text.splitlines() if line.strip()]
 
 
-def demo(state: Path) -> str:
+def demo(state: Path, *options: str) -> str:
     environment = {**os.environ, "COLUMNS": "112", "NO_COLOR": "1"}
-    command = [sys.executable, "-m", "dpsynth.cli", "--state", str(state), "demo"]
+    command = [sys.executable, "-m", "dpsynth.cli", "--state", str(state), "demo", *options]
     done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
     return (done.stdout + done.stderr).replace(str(state), ".state")
 
@@ -44,7 +44,7 @@ def test_the_demo_prints_what_the_readme_shows(tmp_path: Path) -> None:
         [line for line in plain(text) if not line.startswith("verdict")] for text in (first, shown("demo"))
     )
     assert printed == expected
-    demo(tmp_path / "state")
+    demo(tmp_path / "state", "--synthesizer", "independent")
     assert plain(demo(tmp_path / "state"))[-1] == plain(shown("refusal"))[-1]
 
 

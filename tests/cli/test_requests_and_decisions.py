@@ -140,6 +140,18 @@ def test_somebody_elses_request_looks_like_an_unknown_one(run: Any, walked: Any)
     assert (theirs.code, theirs.err) == (unknown.code, unknown.err) == (2, unknown.err)
 
 
+def test_exact_utility_is_for_officers_and_auditors_and_the_dossier_says_what_was_bought(
+    run: Any, walked: Any
+) -> None:
+    shown = run("audit", walked.sams, "--utility", "--json", state=walked.state, person="ada")
+    assert shown.code == 0
+    assert [one["columns"] for one in shown.json["marginals"]] == [1, 2, 3]
+    for person in ("sam", "dana"):
+        refused = run("audit", walked.sams, "--utility", "--json", state=walked.state, person=person)
+        assert (refused.code, "marginals" in refused.out) == (3, False)
+    assert "use        None were bought" in run("audit", walked.sams, state=walked.state, person="dana").out
+
+
 def test_two_people_approve_and_anyone_verifies(run: Any, walked: Any) -> None:
     assert run("publish", walked.sams, state=walked.state, person="dana").code == 3
     assert approve(run, walked, "carol", walked.sams).json["state"] == "awaiting_decision"

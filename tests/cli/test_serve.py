@@ -145,7 +145,7 @@ def test_a_request_runs_to_its_end_a_dead_worker_is_replaced_and_sigterm_leaves_
     assert kit.purpose.split()[0] not in said
     assert all(set(line) <= LINE_FIELDS for line in served.lines())
     stages = [line["stage"] for line in served.lines() if line["event"] == "stage ended"]
-    assert stages == ["committing", "opening", "fitting", "sampling", "auditing"]
+    assert stages == ["committing", "opening", "fitting", "sampling", "auditing", "measuring"]
     assert (desk / "review" / "pages.log").stat().st_mode & 0o077 == 0
     assert run("ledger", "verify", state=desk).code == 0
 

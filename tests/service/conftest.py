@@ -26,8 +26,18 @@ def rand_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def small_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shipped policy with fewer synthetic rows: hundreds of runs write, read and attack them."""
+    path = tmp_path_factory.mktemp("policy") / "rand-health.yaml"
+    text = POLICY.read_text()
+    assert "output_rows_value: 25000" in text
+    path.write_text(text.replace("output_rows_value: 25000", "output_rows_value: 2000"))
+    return path
+
+
 @pytest.fixture
-def open_platform(tmp_path: Path, rand_csv: Path) -> Callable[..., Platform]:
+def open_platform(tmp_path: Path, rand_csv: Path, small_release: Path) -> Callable[..., Platform]:
     def build(name: str = "state", source: Path = rand_csv, **options: object) -> Platform:
         platform = Platform.open(tmp_path / name, **options)
         for person, role in (
@@ -38,7 +48,7 @@ def open_platform(tmp_path: Path, rand_csv: Path) -> Callable[..., Platform]:
             platform.add_person(person, person.title(), (role,))
         platform.add_person("otto", "Otto", ("compliance_officer", "data_scientist"))
         platform.add_person("ada", "Ada", ("auditor",))
-        platform.register_dataset("dana", POLICY, source)
+        platform.register_dataset("dana", small_release, source)
         return platform
 
     return build

@@ -15,7 +15,7 @@ from dpsynth.core.errors import BadInput, Conflict, PolicyRefusal
 from dpsynth.core.structure import violating
 from dpsynth.policy.loader import load_policy_text
 from dpsynth.policy.model import Policy
-from dpsynth.service import Limits, Platform, RehearsalForm, RequestForm, rehearsals
+from dpsynth.service import Limits, Platform, RehearsalForm, RequestForm, rehearsal, rehearsals
 from dpsynth.service.rehearsal import budgets_of, rehearse
 from dpsynth.service.standin import Published, errors_of, made_up, of_release, resampled, unrelated
 
@@ -145,8 +145,6 @@ def test_progress_only_goes_up_and_ends_at_one() -> None:
 def test_a_budget_that_cannot_be_planned_says_why_and_the_others_go_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from dpsynth.service import rehearsal
-
     rand, real = policy(), rehearsal.run_plan
 
     def planned(asked: Policy, name: str, rho: Any) -> Any:
@@ -241,3 +239,32 @@ def test_people_without_a_role_rehearse_nothing(platform: Platform) -> None:
     for one in ask:
         with pytest.raises(PolicyRefusal):
             one()
+
+
+def test_what_a_policy_sets_aside_for_paid_measures_is_not_the_synthesizers_to_spend(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    words = POLICY.read_text() + '\nutility: {share: "0.2", task: hlthg, by: idp}\n'
+    paying = load_policy_text(
+        words.replace("output_rows_value: 25000", "output_rows_value: 200"), "policy.yaml"
+    )
+    seen: list[tuple[int, int]] = []
+    real = rehearsal.run_plan
+
+    class Watched:
+        def __init__(self, inner: Any) -> None:
+            self.inner = inner
+
+        def fit(self, plan: Any, curator: Any) -> Any:
+            seen.append((plan.rho_nano, curator.remaining))
+            return self.inner.fit(plan, curator)
+
+    def planned(asked: Policy, name: str, rho: Any) -> Any:
+        synthesizer, plan = real(asked, name, rho)
+        return Watched(synthesizer), plan
+
+    monkeypatch.setattr(rehearsal, "run_plan", planned)
+    made = rehearse(paying, "independent", [20_000_000], made_up(paying.domain(), 200), Limits(1))
+    assert seen == [(16_000_000, 16_000_000)]
+    assert [one.rho_nano for one in made.points] == [20_000_000]
+    assert len(made.points[0].errors) == 1

@@ -21,10 +21,9 @@ from dpsynth.publish.verify import Outside, verify_bundle
 from dpsynth.service import Limits, Platform, RehearsalForm, RequestForm, downloads, offered
 from dpsynth.service.jobs import claim
 
-POLICY = Path(__file__).parents[2] / "policies" / "rand-health.yaml"
 WHY = "The table held a column that nobody may use."
 PURPOSE = "Teaching health economics: students compare visit counts by insurance plan, nobody is looked at."
-RUN = ["started", "encoding", "fitting", "sampling", "auditing", "packing"]
+RUN = ["started", "encoding", "fitting", "sampling", "auditing", "measuring", "packing"]
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,9 @@ def form(key: str) -> RequestForm:
 
 
 @pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory, rand_csv: Path) -> tuple[Path, str]:
+def published(
+    tmp_path_factory: pytest.TempPathFactory, rand_csv: Path, small_release: Path
+) -> tuple[Path, str]:
     platform = Platform.open(tmp_path_factory.mktemp("requester") / "state")
     for person, role in {
         "sam": "data_scientist",
@@ -69,7 +70,7 @@ def published(tmp_path_factory: pytest.TempPathFactory, rand_csv: Path) -> tuple
         "ada": "auditor",
     }.items():
         platform.add_person(person, person.title(), (role,))
-    platform.register_dataset("dana", POLICY, rand_csv)
+    platform.register_dataset("dana", small_release, rand_csv)
     request = platform.submit("sam", form("first"))
     platform.run_once("worker")
     dossier = platform.dossier("carol", request.id)
@@ -147,7 +148,7 @@ def test_a_queued_request_moves_on_stage_by_stage_and_can_be_taken_back_only_bef
     assert desk.steps(request)[:2] == [("queued", "now"), ("started", "to come")]
     assert claim(desk.platform._store, "worker", 60) == request
     for stage, name in zip(
-        ("committing", "opening", "fitting", "sampling", "auditing", "packing"), RUN, strict=True
+        ("committing", "opening", "fitting", "sampling", "auditing", "measuring", "packing"), RUN, strict=True
     ):
         desk.sql("UPDATE request SET stage = ? WHERE id = ?", stage, request)
         states = dict(desk.steps(request))
@@ -316,7 +317,7 @@ def test_a_published_release_can_stand_in_and_its_maker_is_named(desk: Desk) -> 
     assert "independent" in names[1].words
     before = entries(desk)
     found = desk.platform.rehearsals.run("noor", on_release(desk))
-    assert found.rows == 25_000
+    assert found.rows == desk.platform.dataset("rand-health").policy.synthesis.output_rows_value
     assert all(one.errors for one in found.points)
     assert entries(desk) == before
 

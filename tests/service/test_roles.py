@@ -125,6 +125,10 @@ ACTIONS: dict[str, tuple[Callable[[Desk, str], Any], set[str]]] = {
         lambda d, who: d.platform.audit_report(who, d.request.id),
         {"carol", "ada"},
     ),
+    "see exact measures of utility": (
+        lambda d, who: d.platform.utility.exact(who, d.request.id),
+        {"carol", "ada"},
+    ),
     "approve a release": (lambda d, who: d.sign(who), {"carol", "dana"}),
     "reject a release": (
         lambda d, who: d.platform.reject(who, d.request.id, d.dossier.sha256, "It names no question."),

@@ -195,11 +195,11 @@ def test_signals_somewhere_inside_any_stage_leave_no_run_half_done(
 ) -> None:
     home, _ = asked
     context, seen = processes(), set()
-    for number in range(14):
+    for number in range(7):
         stages = context.Semaphore(0)
         worker = context.Process(target=_work, args=(str(home), stages))
         worker.start()
-        for _ in range(1 + number % 7):  # queued, committing, opening, ..., packing
+        for _ in range(1 + number):  # queued, committing, opening, ..., packing
             assert stages.acquire(timeout=60)
         time.sleep(0.05 * float(os_generator().random()))
         if worker.exitcode is None:

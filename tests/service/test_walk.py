@@ -307,9 +307,9 @@ def test_a_source_that_changed_since_registration_is_charged_and_never_read(
 
 
 def test_registration_is_for_data_owners_and_one_dataset_has_one_policy_and_file(
-    platform: Platform, tmp_path: Path, rand_csv: Path
+    platform: Platform, tmp_path: Path, rand_csv: Path, small_release: Path
 ) -> None:
-    policy = Path(__file__).parents[2] / "policies" / "rand-health.yaml"
+    policy = small_release
     with pytest.raises(PolicyRefusal):
         platform.register_dataset("sam", policy, rand_csv)
     assert platform.register_dataset("dana", policy, rand_csv).dataset_id == "rand-health"

@@ -65,6 +65,7 @@ def test_the_dossier_says_all_that_is_signed_for(desk: Any, open_as: Any) -> Non
         "The promise",
         "Budget before, this, after",
         "Attacks",
+        "How useful the rows are",
         "Who might be hurt, and what it is for",
         "What changed since the last release",
         "Decision",
