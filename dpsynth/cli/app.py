@@ -15,6 +15,7 @@ from dpsynth.cli import (
     decisions,
     demo,
     doctor,
+    download,
     engines,
     export,
     extension,
@@ -22,6 +23,7 @@ from dpsynth.cli import (
     notices,
     people,
     policies,
+    rehearse,
     releases,
     requests,
     sample,
@@ -72,6 +74,8 @@ app.command("withdraw")(decisions.withdraw)
 app.command("review")(decisions.review)
 app.command("sample")(sample.sample)
 app.command("tune")(tune.tune)
+app.command("rehearse")(rehearse.rehearse)
+app.command("download")(download.download)
 app.command("verify")(verify.verify)
 
 

@@ -2,17 +2,23 @@
 
 from dpsynth.service.access import Look, PersonKey, Proposal
 from dpsynth.service.board import BudgetBand, BudgetHistory, BudgetStep
+from dpsynth.service.downloads import Bundle, Download
 from dpsynth.service.exports import Exports, GdprExport
 from dpsynth.service.findings import Check
+from dpsynth.service.offered import Offer, ReleaseFact
 from dpsynth.service.pictures import review_pictures
 from dpsynth.service.platform import Platform
+from dpsynth.service.rehearsal import Limits, Rehearsal, RehearsedPoint
+from dpsynth.service.rehearsals import RehearsalForm, Rehearsals, StandInChoice
 from dpsynth.service.release_list import ExtensionView, ReleaseView
 from dpsynth.service.releases import Releases
+from dpsynth.service.requester import RequesterDesk
 from dpsynth.service.reviews import Objection, Review
 from dpsynth.service.roles import account_text
 from dpsynth.service.rulebook import OwnedDataset, PolicyProposal, PolicyVersion, RuledDataset
 from dpsynth.service.samples import SampleForm, SampleView
 from dpsynth.service.signins import Account, NotFresh, SignIn, SignInOver, UnknownAccount
+from dpsynth.service.timeline import Step
 from dpsynth.service.views import (
     STAGES,
     DatasetInfo,
@@ -36,19 +42,23 @@ __all__ = [
     "BudgetHistory",
     "BudgetStep",
     "Check",
+    "Bundle",
     "DatasetInfo",
     "DecisionView",
     "Dossier",
+    "Download",
     "EntryView",
     "Explanation",
     "Exports",
     "ExtensionView",
     "GdprExport",
+    "Limits",
     "Look",
     "NotFresh",
     "Objection",
     "OwnedDataset",
     "PauseView",
+    "Offer",
     "Person",
     "PersonKey",
     "PictureView",
@@ -58,9 +68,15 @@ __all__ = [
     "Proposal",
     "Quote",
     "ReleaseView",
+    "Rehearsal",
+    "RehearsalForm",
+    "Rehearsals",
+    "RehearsedPoint",
+    "ReleaseFact",
     "Releases",
     "RequestForm",
     "RequestView",
+    "RequesterDesk",
     "Review",
     "RuledDataset",
     "SampleForm",
@@ -68,6 +84,8 @@ __all__ = [
     "ScopeView",
     "SignIn",
     "SignInOver",
+    "StandInChoice",
+    "Step",
     "UnknownAccount",
     "account_text",
     "review_pictures",

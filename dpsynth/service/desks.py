@@ -11,7 +11,9 @@ from dpsynth.service.access import Access
 from dpsynth.service.board import Board
 from dpsynth.service.exports import Exports
 from dpsynth.service.notices import Notices
+from dpsynth.service.rehearsals import Rehearsals
 from dpsynth.service.releases import Releases
+from dpsynth.service.requester import RequesterDesk
 from dpsynth.service.reviews import Reviews
 from dpsynth.service.rulebook import Rulebook
 from dpsynth.service.utility_room import UtilityRoom
@@ -78,3 +80,13 @@ class Desks:
     def exports(self) -> Exports:
         """Documents for those who answer for a dataset."""
         return Exports(self._store, self._witnessed)
+
+    @property
+    def rehearsals(self) -> Rehearsals:
+        """What utility to expect, tried on public rows; free."""
+        return Rehearsals(self._store, self._home, self._witnessed, self._served)
+
+    @property
+    def requester(self) -> RequesterDesk:
+        """What is offered, how one's requests go, and what may be fetched."""
+        return RequesterDesk(self._store, self._home, self._witnessed, self._served)

@@ -16,6 +16,7 @@ from dpsynth.publish.catalogue import Listed, listed
 from dpsynth.publish.files import read_file
 from dpsynth.service.decisions import signed_dossier
 from dpsynth.service.proving import revoked_releases
+from dpsynth.service.requests import told_state
 from dpsynth.service.signing import bundle_path
 from dpsynth.service.tables import extensions
 
@@ -36,7 +37,7 @@ def require_published(row: Row[tuple[object, ...]]) -> None:
     """Raises Conflict unless the request is published and not revoked."""
     if row.state != "published":
         raise Conflict(
-            f"The request is {row.state}, not published",
+            f"The request is {told_state(row)}, not published",
             allowed="a release that is published and not revoked",
             remedy="nothing was done",
         )

@@ -10,8 +10,10 @@ from dpsynth.core.errors import DpsynthError
 from dpsynth.ui import (
     access_log,
     budget,
+    catalogue,
     datasets,
     dossier,
+    downloads,
     inbox,
     my_requests,
     new_request,
@@ -24,8 +26,10 @@ from dpsynth.ui.decision import forget_opened
 from dpsynth.ui.places import (
     ACCESS_LOG,
     BUDGET,
+    CATALOGUE,
     DATASETS,
     DOSSIER,
+    DOWNLOADS,
     INBOX,
     MY_REQUESTS,
     NEW_REQUEST,
@@ -51,7 +55,9 @@ _PAGES: dict[Place, Callable[[Session], None]] = {
     INBOX: inbox.page,
     DOSSIER: dossier.page,
     NEW_REQUEST: new_request.page,
+    CATALOGUE: catalogue.page,
     MY_REQUESTS: my_requests.page,
+    DOWNLOADS: downloads.page,
     BUDGET: budget.page,
     RELEASES: releases.page,
     POLICIES: policies.page,
@@ -90,6 +96,8 @@ def _page(session: Session, chosen: st.Page) -> None:
         forget_opened()
         forget_numbers()
         forget_utility()
+    if chosen.url_path != DOWNLOADS.url:
+        downloads.forget_bundle()
     flash()
     chosen.run()
 

@@ -11,7 +11,9 @@ __all__ = [
     "ACCESS_LOG",
     "BUDGET",
     "DATASETS",
+    "CATALOGUE",
     "DOSSIER",
+    "DOWNLOADS",
     "INBOX",
     "MY_REQUESTS",
     "NEW_REQUEST",
@@ -43,7 +45,9 @@ class Place:
 INBOX = Place("inbox", "Inbox", ":material/inbox:", _DECIDERS)
 DOSSIER = Place("dossier", "Dossier", ":material/description:", _DECIDERS)
 NEW_REQUEST = Place("new-request", "New request", ":material/add_circle:", ("data_scientist",))
+CATALOGUE = Place("catalogue", "Catalogue", ":material/menu_book:", ("data_scientist",))
 MY_REQUESTS = Place("my-requests", "My requests", ":material/list_alt:", ("data_scientist",))
+DOWNLOADS = Place("downloads", "Downloads", ":material/download:", ("data_scientist",))
 BUDGET = Place("budget", "Budget board", ":material/account_balance_wallet:", ("data_scientist", *_DECIDERS))
 RELEASES = Place("releases", "Releases", ":material/inventory_2:", _DECIDERS)
 POLICIES = Place("policies", "Policies", ":material/policy:", _DECIDERS)
@@ -58,7 +62,9 @@ PLACES = (
     POLICIES,
     DATASETS,
     NEW_REQUEST,
+    CATALOGUE,
     MY_REQUESTS,
+    DOWNLOADS,
     BUDGET,
     ACCESS_LOG,
     PEOPLE,
@@ -74,9 +80,10 @@ def _elsewhere() -> None:
     """Stands for a page that is registered already: pages are told apart by their address alone."""
 
 
-def go(place: Place, request_id: str = "") -> NoReturn:
-    """Open another page, on one request if its id is given."""
-    query = {"request": request_id} if request_id else None
+def go(place: Place, request_id: str = "", dataset: str = "") -> NoReturn:
+    """Open another page, on one request or dataset if its id is given."""
+    named = {"request": request_id, "dataset": dataset}
+    query = {name: value for name, value in named.items() if value} or None
     st.switch_page(st.Page(_elsewhere, title=place.title, url_path=place.url), query_params=query)
 
 

@@ -132,7 +132,8 @@ def title(page: Page, text: str) -> None:
 def ask(page: Page, address: str) -> None:
     sign_in(page, address, "Sam Rivera")
     title(page, "New request")
-    assert [name.splitlines()[-1] for name in menu(page)] == ["New request", "My requests", "Budget board"]
+    theirs = ["New request", "Catalogue", "My requests", "Downloads", "Budget board"]
+    assert [name.splitlines()[-1] for name in menu(page)] == theirs
     purpose = page.get_by_role("textbox", name=re.compile("^Purpose"))
     purpose.fill(PURPOSE)
     purpose.press("Control+Enter")
@@ -202,7 +203,7 @@ def test_a_release_is_asked_for_run_signed_twice_published_and_verified(
     ask(page, address)
     worker = ["dpsynth.cli", "run", "--worker", "browser-test", "--poll", "0.2"]
     with running(worker, home, tmp_path / "worker.log"):
-        expect(page.get_by_text("Waiting for signatures")).to_be_visible(timeout=WAIT)
+        expect(page.get_by_text("The run is done.")).to_be_visible(timeout=WAIT)
     photograph(page, "03-my-requests-waiting")
     sign(page, address, "Carol Okafor", ("04-inbox-officer", "05-dossier-officer"))
     page.get_by_role("button", name=re.compile("^Show exact numbers")).click()

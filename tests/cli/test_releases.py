@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -129,3 +130,17 @@ def test_a_dataset_is_withdrawn_by_its_owner_and_its_releases_stay(run: Any, rel
     assert run(*words, state=released.state, person="dana").code == 6
     assert verify(run, released).code == 0
     assert run("ledger", "verify", state=released.state).code == 0
+
+
+def test_a_bundle_is_downloaded_into_a_new_file_or_none_is_left(
+    run: Any, released: Any, tmp_path: Path
+) -> None:
+    state, request, out = released.state, released.sams, tmp_path / "bundle.zip"
+    assert run("download", released.erins, "--out", out, state=state, person="sam").code == 2
+    assert not out.exists()
+    made = run("download", request, "--out", out, "--json", state=state, person="sam").json
+    assert made["sha256"] == hashlib.sha256(out.read_bytes()).hexdigest()
+    assert run("download", request, "--out", out, state=state, person="sam").code == 2  # it is there already
+    absent = tmp_path / "absent.zip"
+    assert run("download", released.erins, "--out", absent, state=state, person="erin").code == 6
+    assert not absent.exists()

@@ -88,9 +88,11 @@ COMMANDS = {
     "extension sign": ["x-000000000000"],
     "extension withdraw": ["x-000000000000"],
     "extension write": ["{request}", "--out", "{files}/extension.json"],
+    "download": ["{request}", "--out", "{files}/bundle.zip"],
     "sample": ["{request}", "--rows", "5", "--out", "{files}/more.csv"],
     "verify": ["{files}", "--keys", "{files}"],
     "tune": ["{files}/absent.yaml"],
+    "rehearse": ["{files}/absent.yaml", "--synthesizer", "aim"],
     "demo": ["--policy", "{files}/absent.yaml"],
 }
 

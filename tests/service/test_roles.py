@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from dpsynth.core.errors import BadInput, Conflict, IntegrityError, PolicyRefusal
 from dpsynth.publish.keys import load_public_keys
-from dpsynth.service import Platform, RequestForm, account_text
+from dpsynth.service import Limits, Platform, RehearsalForm, RequestForm, account_text
 
 POLICY = Path(__file__).parents[2] / "policies" / "rand-health.yaml"
 PURPOSE = "Teaching health economics: students compare visit counts by insurance plan, nobody is looked at."
@@ -94,6 +94,17 @@ class Desk:
             self.sign(approver)
         self.platform.publish(who, self.request.id)
 
+    def rehearse(self, who: str) -> None:
+        self.platform.rehearsals.stand_ins(who, "rand-health")
+        self.platform.rehearsals.run(
+            who, RehearsalForm("rand-health", "independent", rows=100, limits=Limits(1, 0.001))
+        )
+
+    def fetch(self, who: str) -> None:
+        if who in ("carol", "dana", "ada"):  # others are refused whatever its state
+            self.publish("dana")
+        self.platform.requester.fetch(who, self.request.id)
+
     def confirm(self, who: str) -> None:
         proposer = "bela" if who == "amal" else "amal"
         self.platform.access.confirm(who, self.platform.access.propose(proposer, "grant", "rolf", "auditor"))
@@ -118,6 +129,17 @@ ACTIONS: dict[str, tuple[Callable[[Desk, str], Any], set[str]]] = {
     # Stricter than the design, which lets a second data owner agree too.
     "approve a policy version": (lambda d, who: d.approve_change(who), {"carol"}),
     "price a request": (lambda d, who: d.platform.quote(who, form()), {"sam", "dana"}),
+    "read the catalogue": (lambda d, who: d.platform.requester.offers(who), {"sam", "carol", "dana", "ada"}),
+    "rehearse": (lambda d, who: d.rehearse(who), {"sam", "carol", "dana", "ada"}),
+    "list releases to fetch": (
+        lambda d, who: d.platform.requester.downloads(who),
+        {"sam", "carol", "dana", "ada"},
+    ),
+    "fetch somebody's release": (lambda d, who: d.fetch(who), {"carol", "dana", "ada"}),
+    "follow somebody's request": (
+        lambda d, who: d.platform.requester.timeline(who, d.request.id),
+        {"carol", "dana", "ada"},
+    ),
     "submit and cancel a request": (
         lambda d, who: d.platform.cancel(who, d.platform.submit(who, form("mine")).id),
         {"sam", "dana"},
@@ -217,7 +239,14 @@ def test_each_action_is_for_its_roles_and_for_nobody_else(
         with pytest.raises((PolicyRefusal, BadInput), match=r"may not|not known|Nobody|no request|Only its"):
             act(desk, who)
         told = [one.kind for one in platform.ledger_entries("ada")[len(before) :]]
-        prepared = {"approve", "approved", "access proposed", "extension proposed", "extension signed"}
+        prepared = {
+            "approve",
+            "approved",
+            "publish",
+            "access proposed",
+            "extension proposed",
+            "extension signed",
+        }
         assert set(told) <= prepared  # what the desk itself did before
 
 

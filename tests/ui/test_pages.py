@@ -110,7 +110,7 @@ def test_a_broken_state_is_refused_in_words(tmp_path: Path, monkeypatch: pytest.
 
 
 THEIRS = {
-    "sam": {"new-request", "my-requests", "budget"},
+    "sam": {"new-request", "catalogue", "my-requests", "downloads", "budget"},
     "carol": {"inbox", "dossier", "releases", "policies", "budget"},
     "dana": {"inbox", "dossier", "releases", "policies", "datasets", "budget"},
     "ada": {"inbox", "dossier", "releases", "policies", "budget", "access-log"},
@@ -173,9 +173,9 @@ def test_a_requester_sees_no_exact_number_of_the_audit(desk: Any, open_as: Any) 
     ]
     canaries = {text[:7] for number in exact if len(text := repr(abs(number))) > 7 and "e" not in text}
     assert len(canaries) >= 3
-    for page in ("new-request", "my-requests", "budget"):
+    for page in ("new-request", "catalogue", "my-requests", "downloads", "budget"):
         shown = everything(open_as("sam", page))
-        assert "rand" in shown
+        assert "Sam Rivera" in shown
         assert not [canary for canary in canaries if canary in shown]
     with_numbers = press(open_as("carol", request=desk.view.id), "Show exact numbers (this look is logged)")
     assert any(canary in everything(with_numbers) for canary in canaries)
@@ -413,7 +413,7 @@ def test_a_ledger_that_is_not_the_one_that_was_witnessed_is_shown_and_cannot_be_
 def test_a_queued_request_shows_its_stages_and_can_be_cancelled(empty_desk: Any, open_as: Any) -> None:
     made = empty_desk.platform.submit("sam", form())
     at = open_as("sam", "my-requests")
-    assert any("▶ now" in block.value and "queued" in block.value for block in at.code)
+    assert any("**Queued** · now" in text and "**Started** · to come" in text for text in words(at))
     press(at, "Cancel this request")
     assert empty_desk.platform.request("sam", made.id).state == "cancelled"
     assert {scope.held_nano for scope in empty_desk.platform.budget("sam")} == {0}
@@ -425,5 +425,5 @@ def test_cancelling_too_late_changes_nothing_and_says_so(empty_desk: Any, open_a
     at = open_as("sam", "my-requests")
     empty_desk.sql("UPDATE request SET state = 'running', stage = 'fitting' WHERE id = ?", made.id)
     at.run()
-    assert any("▶ now" in block.value.splitlines()[3] for block in at.code)
+    assert any("**Encoding** · done" in text and "**Fitting** · now" in text for text in words(at))
     assert "Cancel this request" not in labels(at)
