@@ -15,12 +15,15 @@ from dpsynth.cli import (
     decisions,
     demo,
     doctor,
+    download,
     engines,
     export,
+    extension,
     ledger,
     notices,
     people,
     policies,
+    rehearse,
     releases,
     requests,
     sample,
@@ -54,6 +57,7 @@ app.add_typer(database_commands.app, name="db")
 app.add_typer(engines.app, name="engine")
 app.add_typer(audit_pipeline.app, name="audit")
 app.add_typer(export.app, name="export")
+app.add_typer(extension.app, name="extension")
 app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
 app.command("run")(worker.run)
@@ -70,6 +74,8 @@ app.command("withdraw")(decisions.withdraw)
 app.command("review")(decisions.review)
 app.command("sample")(sample.sample)
 app.command("tune")(tune.tune)
+app.command("rehearse")(rehearse.rehearse)
+app.command("download")(download.download)
 app.command("verify")(verify.verify)
 
 

@@ -13,7 +13,7 @@ from dpsynth.cli.session import AsJson, checked_text, session
 if TYPE_CHECKING:
     from dpsynth.service import DatasetInfo
 
-__all__ = ["app", "list_datasets", "pause", "register", "resume"]
+__all__ = ["app", "list_datasets", "pause", "register", "resume", "withdraw"]
 
 app = typer.Typer(help="Register sensitive tables; pause and resume them.")
 
@@ -79,3 +79,15 @@ def resume(context: typer.Context, dataset: _DatasetId, reason: _Reason, as_json
     here = session(context)
     here.platform().releases.resume(here.actor(), dataset, checked_text("reason", reason))
     emit(as_json, {"dataset_id": dataset, "paused": False}, [f"{dataset} is open again."])
+
+
+@app.command()
+def withdraw(context: typer.Context, dataset: _DatasetId, reason: _Reason, as_json: AsJson = False) -> None:
+    """Close a dataset for good: no request, no run, nothing more signed. For data owners.
+
+    History, spent budget and published releases stay; queued requests end and get their hold back.
+    """
+    here = session(context)
+    ended = here.platform().rulebook.withdraw(here.actor(), dataset, checked_text("reason", reason))
+    line = f"{dataset} is withdrawn. Queued requests that ended: {ended}. Published releases stay published."
+    emit(as_json, {"dataset_id": dataset, "withdrawn": True, "ended_requests": ended}, [line])

@@ -13,7 +13,7 @@ from dpsynth.cli.requests import request_lines
 from dpsynth.cli.session import AsJson, checked_text, session
 from dpsynth.core.errors import BadInput
 
-__all__ = ["catalogue", "prove", "revocations", "revoke"]
+__all__ = ["catalogue", "prove", "revocations", "revoke", "write_new"]
 
 _RequestId = Annotated[str, typer.Argument(metavar="REQUEST", help="Id of a published request.")]
 _Kind = Annotated[
@@ -49,7 +49,7 @@ def revocations(
     data = here.platform().releases.revocations()
     place = here.state / "bundles" / "revocations.json" if out is None else out
     if out is not None:
-        _write_new(out, data)
+        write_new(out, data)
     emit(as_json, {"file": str(place)}, [f"The signed list of revoked releases: {place}"])
 
 
@@ -61,7 +61,7 @@ def prove(
 ) -> None:
     """Write a ledger proof of a release up to now, for somebody who kept a newer checkpoint."""
     here = session(context)
-    _write_new(out, here.platform().releases.prove(here.actor(), request))
+    write_new(out, here.platform().releases.prove(here.actor(), request))
     line = f"The ledger's word for {request} up to now: {out}"
     emit(as_json, {"request": request, "file": str(out)}, [line])
 
@@ -83,12 +83,13 @@ def catalogue(
         raise BadInput("The catalogue needs a place", allowed="--out FILE or --to PLACE", remedy="name one")
     releases, actor = here.platform().releases, here.actor()
     if out is not None:
-        _write_new(out, releases.catalogue(actor).encode())
+        write_new(out, releases.catalogue(actor).encode())
     places = [str(out)] if out is not None else list(releases.deliver_catalogue(actor, to))
     emit(as_json, {"files": places}, [f"Written: {place}" for place in places])
 
 
-def _write_new(path: Path, data: bytes) -> None:
+def write_new(path: Path, data: bytes) -> None:
+    """Write a file that was not there. Raises BadInput."""
     try:
         with path.open("xb") as stream:
             stream.write(data)

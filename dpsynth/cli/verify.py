@@ -18,12 +18,16 @@ __all__ = ["verify", "verify_release"]
 
 
 def verify_release(
-    bundle: Path, keys: Path, revocations: Path | None = None, checkpoint: Path | None = None
+    bundle: Path,
+    keys: Path,
+    revocations: Path | None = None,
+    checkpoint: Path | None = None,
+    extension: Path | None = None,
 ) -> VerifyReport:
     """Verify a bundle now, as ``dpsynth-verify`` does. Raises BadInput or IntegrityError."""
     from dpsynth.publish.offline import verify_files
 
-    return verify_files(bundle, keys, revocations, checkpoint)
+    return verify_files(bundle, keys, revocations, checkpoint, extension)
 
 
 def verify(
@@ -31,10 +35,13 @@ def verify(
     keys: Annotated[Path, typer.Option("--keys", help="Directory of the public keys that you trust.")],
     revocations: Annotated[Path | None, typer.Option(help="Signed list of revoked releases.")] = None,
     checkpoint: Annotated[Path | None, typer.Option(help="A signed checkpoint that you kept.")] = None,
+    extension: Annotated[
+        Path | None, typer.Option(help="Signed later end of the permission of this release.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Verify a release bundle offline: every byte, signature, number, cell, date and the ledger's word."""
-    report = verify_release(bundle, keys, revocations, checkpoint)
+    report = verify_release(bundle, keys, revocations, checkpoint, extension)
     notes = [f"mind: {note}" for note in report.notes]
     emit(
         as_json,

@@ -10,7 +10,7 @@ from dpsynth.core.errors import IntegrityError
 
 __all__ = ["CURRENT", "found_revision", "known_revisions", "require_current", "upgrade"]
 
-CURRENT = "0005"
+CURRENT = "0006"
 """The revision that this program reads and writes."""
 
 _TABLE = "alembic_version"

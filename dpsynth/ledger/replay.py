@@ -28,7 +28,7 @@ from dpsynth.ledger.scopes import (
     loosens,
 )
 
-__all__ = ["replay"]
+__all__ = ["History", "replay"]
 
 Fail = Callable[[str], None]
 Row = dict[str, Any]
@@ -43,7 +43,7 @@ _BEFORE = {
 _NUMBERS = ("rho_cap", "omega", "delta_cap")
 
 
-class _History:
+class History:
     """What the chain says, folded up into the rows that the tables must hold."""
 
     def __init__(self, fail: Fail) -> None:
@@ -116,12 +116,26 @@ class _History:
 
     def _has_room(self, name: str, part: str, cost: Cost) -> bool:
         """The gate again, from the history alone."""
-        row = self.scopes.get(name)
-        if row is None:
+        if name not in self.scopes:
             return False
-        cap = _cap(row)
-        scope = Scope(name, row["kind"], row["parent"], row["title"], cap, row["policy_sha256"])
-        return fits(Balance(scope, self.amounts[name]).taken_beside(part), cost, cap)
+        balance = self.balance(name)
+        return fits(balance.taken_beside(part), cost, balance.scope.cap)
+
+    def balance(self, name: str) -> Balance:
+        """A scope that was opened, with its cap and amounts after the last entry that was added."""
+        row = self.scopes[name]
+        scope = Scope(name, row["kind"], row["parent"], row["title"], _cap(row), row["policy_sha256"])
+        return Balance(scope, dict(self.amounts[name]))
+
+    def touched(self, entry: Entry) -> tuple[str, ...]:
+        """Ids of the scopes whose cap or amounts an entry that was added has changed."""
+        if entry.kind == "scope":
+            return (entry.body["scope"]["id"],)
+        if entry.kind == "cap":
+            return (entry.body["id"],)
+        if entry.kind in _BEFORE and entry.kind != "settled":
+            return tuple(json.loads(self.charges[entry.body["charge"]]["scopes"]))
+        return ()
 
     def _amounts(self, charge: Row, kind: str) -> None:
         cost = _cost(charge)
@@ -170,7 +184,7 @@ def replay(connection: Connection, fail: Fail) -> None:
 
     Calls ``fail`` with a sentence for each kind of difference.
     """
-    history = _History(fail)
+    history = History(fail)
     try:
         for entry in read_chain(connection):
             history.add(entry)
@@ -199,7 +213,7 @@ def _same(connection: Connection, table: Table, rows: Iterable[Row]) -> bool:
     return ordered(stored) == ordered(rows)
 
 
-def _check_leases(connection: Connection, history: _History, fail: Fail) -> None:
+def _check_leases(connection: Connection, history: History, fail: Fail) -> None:
     rows = connection.execute(select(leases)).all()
     living = {key for key, row in history.charges.items() if row["state"] in {"RESERVED", "COMMITTED"}}
     if {row.charge for row in rows} != living:

@@ -24,6 +24,10 @@ _NEVER = {
     "policy_change": "DELETE",
     "request": "DELETE",
     "decision": "UPDATE, DELETE",
+    "extension": "DELETE",
+    "extension_signature": "UPDATE, DELETE",
+    "withdrawal": "UPDATE, DELETE",
+    "policy_text": "UPDATE, DELETE",
 }
 """What the service has no need of, by table."""
 

@@ -31,24 +31,35 @@ _HOW = (
 
 @dataclass(frozen=True)
 class Listed:
-    """One release on the page: its state in a word, and the public facts of its statement."""
+    """One release on the page: its state in a word, and the public facts of its statement.
+
+    ``until`` is the end of the permission, its extension included; ``extended``: whether it has one.
+    """
 
     release_id: str
     state: str
     statement: Mapping[str, Any]
     revoked: Revoked | None
+    until: str
+    extended: bool
 
 
-def listed(statement: Mapping[str, Any], revoked: Revoked | None, now: datetime) -> Listed:
-    """A release as it stands at a moment: published, expiring (within 30 days), expired or revoked."""
-    expires = datetime.strptime(statement["expires"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+def listed(
+    statement: Mapping[str, Any], revoked: Revoked | None, now: datetime, extended: str = ""
+) -> Listed:
+    """A release as it stands at a moment: published, expiring (within 30 days), expired or revoked.
+
+    ``extended`` is the end of its extension in force, or "".
+    """
+    until = max(str(statement["expires"]), extended)
+    expires = datetime.strptime(until, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
     if revoked is not None:
         state = "revoked"
     elif now >= expires:
         state = "expired"
     else:
         state = "expiring" if expires - now <= _SOON else "published"
-    return Listed(str(statement["release_id"]), state, statement, revoked)
+    return Listed(str(statement["release_id"]), state, statement, revoked, until, bool(extended))
 
 
 def catalogue_page(releases: Sequence[Listed], now: datetime) -> str:
@@ -68,6 +79,7 @@ def catalogue_page(releases: Sequence[Listed], now: datetime) -> str:
 
 
 _NO_PERSON = "No row stands for a person. Do not use these data for decisions about individuals."
+_EXTENDED = " (extended; verify it with --extension extension-{}.json, which lies beside this page)"
 _OVER = "Their permission has ended. Copies that exist should be deleted; verification fails for them."
 
 
@@ -99,7 +111,7 @@ def _release(one: Listed) -> str:
         ("Audits", f"{said['audits']['result']}. {said['audits']['limits']}"),
         ("Policy", f"{policy['id']}, version {policy['version']}"),
         ("Issued", said["issued"]),
-        ("Use permitted until", said["expires"]),
+        ("Use permitted until", f"{one.until}{_EXTENDED.format(one.release_id) if one.extended else ''}"),
     ]
     return f"<article><h3>{html.escape(policy['title'])}</h3>{definitions(facts)}</article>"
 
@@ -110,7 +122,7 @@ def _state(one: Listed) -> str:
     words = {
         "published": "Published",
         "expiring": "Published; the permission ends within 30 days",
-        "expired": f"Expired on {one.statement['expires']}",
+        "expired": f"Expired on {one.until}",
     }
     return words[one.state]
 

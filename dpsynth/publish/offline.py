@@ -25,7 +25,11 @@ _INTERRUPTED = 130
 
 
 def verify_files(
-    bundle: Path, keys: Path, revocations: Path | None = None, checkpoint: Path | None = None
+    bundle: Path,
+    keys: Path,
+    revocations: Path | None = None,
+    checkpoint: Path | None = None,
+    extension: Path | None = None,
 ) -> VerifyReport:
     """Verify a bundle now, against a directory of public keys and what else the verifier has.
 
@@ -38,7 +42,11 @@ def verify_files(
             allowed="a directory of *.json public keys",
             remedy="get the keys from the publisher by another way than the bundle",
         )
-    outside = Outside(_given("--revocations", revocations), _given("--checkpoint", checkpoint))
+    outside = Outside(
+        _given("--revocations", revocations),
+        _given("--checkpoint", checkpoint),
+        _given("--extension", extension),
+    )
     return verify_bundle(bundle, trust, datetime.now(UTC), outside)
 
 
@@ -55,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Verify a bundle from the command line; 0, 2 for input that cannot be used, 5 and what fails."""
     asked = _parser().parse_args(argv)
     try:
-        report = verify_files(asked.bundle, asked.keys, asked.revocations, asked.checkpoint)
+        report = verify_files(asked.bundle, asked.keys, asked.revocations, asked.checkpoint, asked.extension)
     except DpsynthError as error:
         body = {"kind": error.kind, "what": error.what, "allowed": error.allowed, "remedy": error.remedy}
         _say(asked.json, {"error": {**body, "exit_code": error.exit_code}}, [error.text()], sys.stderr)
@@ -80,6 +88,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--revocations", type=Path, metavar="FILE", help="signed list of revoked releases")
     parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="a signed checkpoint that you kept")
+    parser.add_argument(
+        "--extension", type=Path, metavar="FILE", help="signed later end of the permission of this release"
+    )
     parser.add_argument("--json", action="store_true", help="print exactly one JSON document on stdout")
     return parser
 

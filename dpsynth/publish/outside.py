@@ -23,10 +23,12 @@ class Outside:
     Attributes:
         revocations: the publisher's signed list of revoked releases.
         checkpoint: a signed checkpoint of the ledger that the verifier kept.
+        extension: a signed later end of the permission, see :mod:`dpsynth.publish.extension`.
     """
 
     revocations: bytes | None = None
     checkpoint: bytes | None = None
+    extension: bytes | None = None
 
 
 def check_outside(

@@ -19,8 +19,10 @@ from dpsynth.core.canonical import sha256_hex
 from dpsynth.core.curator import Entrustment
 from dpsynth.core.errors import BadInput, DpsynthError, IntegrityError
 from dpsynth.policy.model import Policy
+from dpsynth.publish.approvals import approvers_of, check_approvals, people_text
 from dpsynth.publish.attestation import open_envelope, signed_policy, statement_of
 from dpsynth.publish.candidate import candidate_names, manifest_bytes
+from dpsynth.publish.extension import EXTENSION, Extendable, Extended, check_extension
 from dpsynth.publish.files import (
     ATTESTATION,
     MANIFEST,
@@ -31,7 +33,7 @@ from dpsynth.publish.files import (
     read_file,
 )
 from dpsynth.publish.inputs import release_guarantee, utc_text
-from dpsynth.publish.keys import SERVICE_ROLE, PublicKey, TrustRoot, load_public_keys
+from dpsynth.publish.keys import PublicKey, TrustRoot, load_public_keys
 from dpsynth.publish.ledger_proof import Story
 from dpsynth.publish.measured import check_measures
 from dpsynth.publish.outside import Outside, check_outside
@@ -108,28 +110,6 @@ def _load_policy(files: Mapping[str, bytes]) -> Policy:
     for name in sorted(expected ^ set(files)):
         _refuse(f"{name} is {'missing' if name in expected else 'not a file of a release'}")
     return policy
-
-
-def _approvers(signers: tuple[str, ...], trust: TrustRoot) -> list[PublicKey]:
-    keys = [trust[key_id] for key_id in signers]
-    if not any(SERVICE_ROLE in key.roles for key in keys):
-        _refuse(f"{ATTESTATION}: the signature of the service is missing")
-    return [key for key in keys if SERVICE_ROLE not in key.roles]
-
-
-def _check_approvals(policy: Policy, approvers: list[PublicKey], requester: object) -> None:
-    required = set(policy.approval.roles)
-    for key in approvers:
-        if key.person == requester:
-            _refuse(f"{ATTESTATION}: {key.person} asked for this release and may not approve it")
-        if not required.intersection(key.roles):
-            _refuse(f"{ATTESTATION}: {key.person} signed without a role that the policy asks for")
-    people = {key.person for key in approvers}
-    if len(people) < policy.approval.approvers:
-        _refuse(f"{ATTESTATION}: {len(people)} distinct approvers of {policy.approval.approvers} signed")
-    absent = required - {role for key in approvers for role in key.roles}
-    if absent:
-        _refuse(f"{ATTESTATION}: no approver signed as {sorted(absent)[0]}")
 
 
 def _check_statement(
@@ -219,7 +199,7 @@ def _nano(guarantee: dict[str, Any], name: str) -> int:
     return int(Decimal(guarantee[name]) * NANO)
 
 
-def _check_time(policy: Policy, predicate: dict[str, Any], now: datetime) -> None:
+def _issued(policy: Policy, predicate: dict[str, Any]) -> datetime:
     try:
         issued = datetime.strptime(predicate["issued"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
     except (TypeError, ValueError):
@@ -227,10 +207,23 @@ def _check_time(policy: Policy, predicate: dict[str, Any], now: datetime) -> Non
     expires = issued + timedelta(days=policy.release.expires_after_days)
     if predicate["expires"] != utc_text(expires):
         _refuse(f"{_STATEMENT}: expires is not the day that {_POLICY} sets")
-    if now >= expires:
-        _refuse(f"{ATTESTATION}: the permission expired on {predicate['expires']}")
+    return issued
+
+
+def _check_time(policy: Policy, predicate: dict[str, Any], now: datetime, extended: Extended | None) -> str:
+    """That the permission holds now, by the release itself or by its extension; in a line for people."""
+    issued = _issued(policy, predicate)
     if now < issued:
         _refuse(f"{ATTESTATION}: issued on {predicate['issued']}, which is in the future of this clock")
+    if extended is None:
+        if now >= issued + timedelta(days=policy.release.expires_after_days):
+            _refuse(f"{ATTESTATION}: the permission expired on {predicate['expires']}")
+        return f"permission: until {predicate['expires']}"
+    until = utc_text(extended.until)
+    if now >= extended.until:
+        _refuse(f"{EXTENSION}: the permission expired on {until}, its extension included")
+    stated = predicate["expires"]
+    return f"permission: until {until}, extended from {stated} by {extended.people}, and the service"
 
 
 def verify_bundle(
@@ -250,28 +243,35 @@ def verify_bundle(
     Raises IntegrityError naming the file and the reason.
 
     Args:
-        outside: a list of revocations and a checkpoint, where the verifier has them.
+        outside: a list of revocations, a checkpoint and an extension, where the verifier has them.
         proven: False before the ledger knows that the release is published: the proof is not asked for.
     """
     utc_text(now)
     list_tree(directory)
     statement, signers = open_envelope(read_file(directory, ATTESTATION, _SMALL), trust)
-    approvers = _approvers(signers, trust)
+    approvers = approvers_of(signers, trust, ATTESTATION)
     files = _read_signed_files(directory, statement)
     policy = _load_policy(files)
     predicate = _check_statement(files, statement, policy.audits.plan_sha256)
-    _check_approvals(policy, approvers, predicate["approval"]["requester"])
+    check_approvals(policy, approvers, predicate["approval"]["requester"], ATTESTATION)
     run = parse_canonical(files["run.json"], "run.json")
     stated = parse_canonical(files[_STATEMENT], _STATEMENT)
     _check_guarantee(policy, stated, run)
     measured = check_measures(policy, stated)
     check_tables(files, policy.domain(), policy.synthesis.output_rows_value)
-    _check_time(policy, predicate, now)
-    lines, notes = (*_lines(files, approvers, predicate), *measured), tuple[str, ...]()
+    manifest = sha256_hex(manifest_bytes(files))
+    outside = outside or Outside()
+    extended = None
+    if outside.extension is not None:
+        about = Extendable(predicate["release_id"], manifest, predicate["expires"])
+        asked = predicate["approval"]["requester"]
+        extended = check_extension(outside.extension.strip(), trust, about, policy, asked, now)
+    permission = _check_time(policy, predicate, now, extended)
+    lines, notes = (*_lines(files, approvers, predicate), *measured, permission), tuple[str, ...]()
     if proven:
-        people, manifest = frozenset(key.person for key in approvers), sha256_hex(manifest_bytes(files))
+        people = frozenset(key.person for key in approvers)
         story = Story(predicate, people, manifest, _omega(stated["guarantee"]))
-        facts, notes = check_outside(directory, trust, story, outside or Outside(), now)
+        facts, notes = check_outside(directory, trust, story, outside, now)
         lines += facts
     check_standards(policy, files)
     return VerifyReport(predicate["release_id"], lines, notes)
@@ -282,7 +282,7 @@ def _lines(
 ) -> tuple[str, ...]:
     guarantee, policy = predicate["guarantee"], predicate["policy"]
     promise = f"rho {guarantee['rho']}, epsilon {guarantee['epsilon']} at delta {guarantee['delta']}"
-    people = ", ".join(f"{key.person} ({', '.join(key.roles)})" for key in approvers)
+    people = people_text(approvers)
     relies = guarantee["variant"].partition("relies on ")[2]
     mind = (f"mind: this guarantee relies on {relies}",) if relies else ()
     return (
@@ -293,5 +293,4 @@ def _lines(
         *mind,
         "data: cells in the public domain, rows within its structure; all formats hold the same cells",
         f"audits: {predicate['audit']['result']}",
-        f"permission: until {predicate['expires']}",
     )

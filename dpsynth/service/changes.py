@@ -24,7 +24,9 @@ from dpsynth.service.bindings import binding, refuse_second_budget, told_mac
 from dpsynth.service.budgets import requester_scope, shared_scopes
 from dpsynth.service.clock import iso_now
 from dpsynth.service.outbox import post
+from dpsynth.service.pausing import refuse_withdrawn
 from dpsynth.service.people import require_role
+from dpsynth.service.policy_texts import keep_text
 from dpsynth.service.registry import dataset, dataset_info, parsed_policy
 from dpsynth.service.signins import SignedIn
 from dpsynth.service.tables import datasets, policy_changes
@@ -34,6 +36,7 @@ __all__ = [
     "Submission",
     "announce",
     "approve_change",
+    "change_view",
     "changes_between",
     "list_changes",
     "put_in_force",
@@ -179,6 +182,7 @@ def _propose(
                 id=name, dataset_id=row.id, reason=given.reason.strip(), state="proposed", **told, **values
             )
         )
+        keep_text(connection, given.sha256, given.text)
         append(
             connection,
             "policy proposed",
@@ -209,6 +213,7 @@ def put_in_force(connection: Connection, given: Submission, approvers: Sequence[
 def announce(connection: Connection, given: Submission, approvers: Sequence[str]) -> DatasetInfo:
     """Write down that a policy is in force, and who made it so."""
     policy = given.policy
+    keep_text(connection, given.sha256, given.text)
     append(
         connection,
         "dataset",
@@ -236,10 +241,11 @@ def list_changes(store: Store) -> list[PolicyChange]:
     """Proposed versions, oldest first, with what each changes in plain words."""
     with store.read() as connection:
         rows = connection.execute(select(policy_changes).order_by(policy_changes.c.proposed)).all()
-        return [_view(connection, row) for row in rows]
+        return [change_view(connection, row) for row in rows]
 
 
-def _view(connection: Connection, row: Row[tuple[object, ...]]) -> PolicyChange:
+def change_view(connection: Connection, row: Row[tuple[object, ...]]) -> PolicyChange:
+    """A proposed version, against the one in force."""
     current = dataset(connection, row.dataset_id).policy
     proposed = parsed_policy(row.policy_text, row.id)
     lines = changes_between(current, proposed)
@@ -262,6 +268,7 @@ def approve_change(store: Store, actor: str, change_id: str, by: SignedIn) -> Da
         require_role(connection, actor, "compliance_officer")
         if actor == row.proposer:
             raise PolicyRefusal("Nobody approves their own change", remedy="ask a compliance officer")
+        refuse_withdrawn(connection, row.dataset_id)
         known = by.proof(connection, actor)
         given = _as_proposed(connection, row)
         _refuse_stale(connection, row, given)

@@ -25,6 +25,7 @@ from dpsynth.service.bindings import keys_told, refuse_second_budget
 from dpsynth.service.budgets import check_caps, shared_scopes
 from dpsynth.service.changes import Submission, announce, renew
 from dpsynth.service.clock import iso_now
+from dpsynth.service.pausing import is_withdrawn
 from dpsynth.service.people import require_role
 from dpsynth.service.plans import audit_plan
 from dpsynth.service.registry import dataset_info, policies_of_space
@@ -83,6 +84,12 @@ def _read_policy(path: Path) -> str:
 def _record(connection: Connection, intake: _Intake) -> DatasetInfo:
     given = intake.submission
     row = connection.execute(select(datasets).where(datasets.c.id == given.policy.id)).first()
+    if is_withdrawn(connection, given.policy.id):
+        raise Conflict(
+            f"{given.policy.id} was withdrawn and is closed for good",
+            allowed="a policy with another id; the same people keep their one budget",
+            remedy="register the new table under a policy of its own",
+        )
     if row is not None and (row.policy_sha256, row.source_sha256) == (given.sha256, given.source_sha256):
         return dataset_info(row)
     key = _secret(intake.home, keys_told(connection))

@@ -17,6 +17,7 @@ from dpsynth.service.access_tables import objections
 from dpsynth.service.clock import iso_now
 from dpsynth.service.gate import decide
 from dpsynth.service.outbox import post
+from dpsynth.service.pausing import refuse_withdrawn
 from dpsynth.service.people import person, require_role
 from dpsynth.service.plans import within_release_cap
 from dpsynth.service.proving import proof_of
@@ -148,6 +149,7 @@ def approve(
     with store.write() as connection:
         someone, role, row, policy = _decider(connection, actor, request_id, dossier_sha256, _WAITING)
         known = by.proof(connection, actor)
+        refuse_withdrawn(connection, row.dataset_id)
         _refuse_objected(connection, request_id)
         if iso_now() > row.due:
             raise PolicyRefusal(
@@ -284,6 +286,7 @@ def _announce(
             remedy="collect the missing signatures",
         )
     _gate(connection, row, policy)
+    refuse_withdrawn(connection, row.dataset_id)
     _refuse_objected(connection, row.id)
     if not _complete(connection, row.id, policy):
         raise PolicyRefusal(

@@ -9,11 +9,15 @@ from pathlib import Path
 from dpsynth.ledger.store import Store
 from dpsynth.service.access import Access
 from dpsynth.service.attack_reports import AttackReports
+from dpsynth.service.board import Board
 from dpsynth.service.book import Book
 from dpsynth.service.exports import Exports
 from dpsynth.service.notices import Notices
+from dpsynth.service.rehearsals import Rehearsals
 from dpsynth.service.releases import Releases
+from dpsynth.service.requester import RequesterDesk
 from dpsynth.service.reviews import Reviews
+from dpsynth.service.rulebook import Rulebook
 from dpsynth.service.utility_room import UtilityRoom
 from dpsynth.service.verifier import Verifier
 from dpsynth.service.watch import Watch
@@ -76,6 +80,16 @@ class Desks:
         return AttackReports(self._store, self._home, self._witnessed, self._served)
 
     @property
+    def board(self) -> Board:
+        """Budgets with their history, and in coarse bands."""
+        return Board(self._store, self._home, self._witnessed, self._served)
+
+    @property
+    def rulebook(self) -> Rulebook:
+        """Policies with their versions, and registrations."""
+        return Rulebook(self._store, self._home, self._witnessed, self._served)
+
+    @property
     def utility(self) -> UtilityRoom:
         """Exact measures of how useful a release is."""
         return UtilityRoom(self._store, self._home, self._witnessed, self._served)
@@ -84,3 +98,13 @@ class Desks:
     def exports(self) -> Exports:
         """Documents for those who answer for a dataset."""
         return Exports(self._store, self._witnessed)
+
+    @property
+    def rehearsals(self) -> Rehearsals:
+        """What utility to expect, tried on public rows; free."""
+        return Rehearsals(self._store, self._home, self._witnessed, self._served)
+
+    @property
+    def requester(self) -> RequesterDesk:
+        """What is offered, how one's requests go, and what may be fetched."""
+        return RequesterDesk(self._store, self._home, self._witnessed, self._served)

@@ -11,10 +11,10 @@ from dpsynth.service.clock import iso_now
 from dpsynth.service.people import require_role
 from dpsynth.service.registry import dataset_row
 from dpsynth.service.stopping import STOPPERS, told_reason
-from dpsynth.service.tables import pauses
+from dpsynth.service.tables import pauses, withdrawals
 from dpsynth.service.views import PauseView
 
-__all__ = ["pause", "paused_datasets", "require_open", "resume"]
+__all__ = ["is_withdrawn", "pause", "paused_datasets", "refuse_withdrawn", "require_open", "resume"]
 
 
 def pause(store: Store, actor: str, dataset_id: str, reason: str) -> None:
@@ -23,6 +23,8 @@ def pause(store: Store, actor: str, dataset_id: str, reason: str) -> None:
     with store.write() as connection:
         require_role(connection, actor, *STOPPERS)
         dataset_row(connection, dataset_id)
+        if is_withdrawn(connection, dataset_id):
+            raise Conflict(f"{dataset_id} is withdrawn: it is closed for good", remedy="nothing was changed")
         if _found(connection, dataset_id):
             raise Conflict(f"{dataset_id} is paused already", remedy="nothing was changed")
         made = {"dataset_id": dataset_id, "person": actor, "reason": words, "time": iso_now()}
@@ -51,13 +53,30 @@ def paused_datasets(store: Store, actor: str) -> list[PauseView]:
 
 
 def require_open(connection: Connection, dataset_id: str) -> None:
-    """Raises PolicyRefusal while the dataset is paused."""
+    """Raises PolicyRefusal while the dataset is paused, and for good once it is withdrawn."""
+    refuse_withdrawn(connection, dataset_id)
     if _found(connection, dataset_id):
         raise PolicyRefusal(
             "This dataset is paused: nothing is asked of it, held for it or read from it",
             allowed="releases that are published already, and requests once it is resumed",
             remedy="ask the data owner or a compliance officer when that will be",
         )
+
+
+def refuse_withdrawn(connection: Connection, dataset_id: str) -> None:
+    """Raises PolicyRefusal once the dataset is withdrawn."""
+    if is_withdrawn(connection, dataset_id):
+        raise PolicyRefusal(
+            "This dataset was withdrawn by its data owner: nothing more is asked, read or signed",
+            allowed="releases that are published already",
+            remedy="ask the data owner which dataset takes its place",
+        )
+
+
+def is_withdrawn(connection: Connection, dataset_id: str) -> bool:
+    """Whether its data owner has withdrawn the dataset."""
+    query = select(withdrawals.c.dataset_id).where(withdrawals.c.dataset_id == dataset_id)
+    return connection.execute(query).first() is not None
 
 
 def _found(connection: Connection, dataset_id: str) -> bool:

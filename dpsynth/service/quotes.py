@@ -31,6 +31,9 @@ from dpsynth.service.registry import dataset
 from dpsynth.service.views import DatasetInfo, Quote, RequestForm, ScopeView
 
 __all__ = [
+    "DELTA_SHOWN",
+    "LEVELS",
+    "WIDE",
     "Price",
     "budget",
     "price",
@@ -42,9 +45,9 @@ __all__ = [
 ]
 
 _LONGEST = 4000
-_DELTA = "1e-6"
-_LEVELS = ("id_space", "dataset", "table", "requester")
-_WIDE = ("compliance_officer", "data_owner", "auditor")
+DELTA_SHOWN = "1e-6"
+LEVELS = ("id_space", "dataset", "table", "requester")
+WIDE = ("compliance_officer", "data_owner", "auditor")
 
 
 @dataclass(frozen=True)
@@ -74,26 +77,26 @@ def scope_view(balance: Balance) -> ScopeView:
         forfeited_nano=balance.rho("forfeited"),
         omega=scope.cap.omega,
         left_nano=balance.left,
-        epsilon_cap=_words(lambda: epsilon_of_cap(scope.cap, _DELTA)),
-        epsilon_spent=_words(lambda: epsilon_at(spent, _DELTA) if spent.rho else "0"),
+        epsilon_cap=_words(lambda: epsilon_of_cap(scope.cap, DELTA_SHOWN)),
+        epsilon_spent=_words(lambda: epsilon_at(spent, DELTA_SHOWN) if spent.rho else "0"),
     )
 
 
 def budget(store: Store, actor: str) -> list[ScopeView]:
     """Budgets, the widest first. A requester sees the shared ones and their own ceiling."""
     with store.read() as connection:
-        someone = require_role(connection, actor, "data_scientist", *_WIDE)
+        someone = require_role(connection, actor, "data_scientist", *WIDE)
         found = [scope_view(balance) for balance in balances(connection)]
-    found.sort(key=lambda scope: (_LEVELS.index(scope.kind), scope.id))
-    wide = set(someone.roles) & set(_WIDE)
+    found.sort(key=lambda scope: (LEVELS.index(scope.kind), scope.id))
+    wide = set(someone.roles) & set(WIDE)
     return [s for s in found if wide or s.kind != "requester" or s.id.endswith(f":{actor}")]
 
 
 def _words(epsilon: Callable[[], str]) -> str:
     try:
-        return f"epsilon {epsilon()} at delta {_DELTA}"
+        return f"epsilon {epsilon()} at delta {DELTA_SHOWN}"
     except BadInput:  # entrusted libraries may fail with more than that
-        return f"no epsilon at delta {_DELTA}"
+        return f"no epsilon at delta {DELTA_SHOWN}"
 
 
 def _check_text(name: str, text: str, least: int) -> None:

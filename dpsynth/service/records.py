@@ -13,9 +13,8 @@ from dpsynth.core.errors import IntegrityError
 from dpsynth.ledger.chain import Entry, read_chain
 from dpsynth.ledger.schema import charges
 from dpsynth.policy.loader import policy_sha256
-from dpsynth.service import access_records
+from dpsynth.service import access_records, afterwards
 from dpsynth.service.access_records import reason_sha256
-from dpsynth.service.afterwards import stored_afterwards, told_afterwards
 from dpsynth.service.budgets import part_for, touched_scopes
 from dpsynth.service.outbox import settings, settings_sha256
 from dpsynth.service.registry import parsed_policy
@@ -45,8 +44,7 @@ _KINDS = (
     ("decision", "Decisions"),
     ("dossier", "Dossiers"),
     ("publish", "Published releases"),
-    ("revoke", "Revoked releases"),
-    ("pause", "Paused datasets"),
+    *afterwards.KINDS,
 )
 
 _ALLOWED = {
@@ -92,7 +90,7 @@ def reconcile(connection: Connection, fail: Fail) -> None:
 
     Raises IntegrityError for a dossier that is not whole.
     """
-    told = _told(connection) | told_afterwards(connection)
+    told = _told(connection) | afterwards.told_afterwards(connection)
     stored = _stored(connection)
     for kind, words in _KINDS:
         if told[kind] != stored[kind]:
@@ -193,7 +191,9 @@ def _stored(connection: Connection) -> Facts:
         },
         "dossier": {(name, digest(body)) for name, body in read.items()},
         "publish": {(r.id,) for r in asked if r.state in ("published", "revoked")},
-        **stored_afterwards(connection, lambda request, reason: _reason(reason, read.get(request))),
+        **afterwards.stored_afterwards(
+            connection, lambda request, reason: _reason(reason, read.get(request))
+        ),
     }
 
 

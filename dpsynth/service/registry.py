@@ -10,7 +10,7 @@ from dpsynth.core.errors import BadInput
 from dpsynth.ledger.store import Store
 from dpsynth.policy.loader import load_policy_text
 from dpsynth.policy.model import Policy
-from dpsynth.service.tables import datasets
+from dpsynth.service.tables import datasets, withdrawals
 from dpsynth.service.views import DatasetInfo
 
 __all__ = ["dataset", "dataset_info", "dataset_row", "list_datasets", "parsed_policy", "policies_of_space"]
@@ -22,15 +22,18 @@ def parsed_policy(text: str, name: str) -> Policy:
     return load_policy_text(text, name)
 
 
-def dataset_info(row: Row[tuple[object, ...]]) -> DatasetInfo:
+def dataset_info(row: Row[tuple[object, ...]], withdrawn: bool = False) -> DatasetInfo:
     """A registration as it is shown."""
-    return DatasetInfo(row.id, parsed_policy(row.policy_text, row.id), row.policy_sha256, row.registered)
+    policy = parsed_policy(row.policy_text, row.id)
+    return DatasetInfo(row.id, policy, row.policy_sha256, row.registered, withdrawn=withdrawn)
 
 
 def list_datasets(store: Store) -> list[DatasetInfo]:
     """All registered datasets, in order of id."""
     with store.read() as connection:
-        return [dataset_info(row) for row in connection.execute(select(datasets).order_by(datasets.c.id))]
+        gone = set(connection.execute(select(withdrawals.c.dataset_id)).scalars())
+        rows = connection.execute(select(datasets).order_by(datasets.c.id))
+        return [dataset_info(row, row.id in gone) for row in rows]
 
 
 def dataset_row(connection: Connection, dataset_id: str) -> Row[tuple[object, ...]]:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, select
 
 from dpsynth.ledger.store import Store
 from dpsynth.service.outbox import is_written, notice_id, post
+from dpsynth.service.published import extended_until
 from dpsynth.service.tables import requests
 
 __all__ = ["DUE_DAYS", "EXPIRING_DAYS", "post_reminders"]
@@ -40,15 +41,16 @@ def _due(connection: Connection, now: datetime) -> list[tuple[str, str, str]]:
         if row.state in waiting:
             kind, end, days = "due_soon", row.due, DUE_DAYS
         else:
-            kind, end, days = "expiring", _expiry(Path(row.bundle)), EXPIRING_DAYS
+            kind, end, days = "expiring", _expiry(connection, row.id, Path(row.bundle)), EXPIRING_DAYS
         if end and now < datetime.fromisoformat(end) <= now + timedelta(days=days):
             found.append((kind, str(row.id), end))
     return found
 
 
-def _expiry(bundle: Path) -> str:
-    """When the permission ends, as the bundle says; an empty text where the bundle was taken away."""
+def _expiry(connection: Connection, request_id: str, bundle: Path) -> str:
+    """When the permission ends, its extension included; "" where the bundle was taken away."""
     try:
-        return str(json.loads((bundle / _STATEMENT).read_bytes())["expires"])
+        stated = str(json.loads((bundle / _STATEMENT).read_bytes())["expires"])
     except (OSError, ValueError, KeyError):
         return ""
+    return max(stated, extended_until(connection, request_id))

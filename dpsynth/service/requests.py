@@ -32,7 +32,7 @@ from dpsynth.service.views import (
 )
 from dpsynth.synthesizers.auto import AUTO
 
-__all__ = ["by_id", "cancel", "list_requests", "request_row", "show", "submit", "view"]
+__all__ = ["by_id", "cancel", "list_requests", "request_row", "show", "submit", "told_state", "view"]
 
 _DAY = 86_400
 
@@ -206,7 +206,7 @@ def view(connection: Connection, row: Row[tuple[object, ...]], actor: str | None
     console (``actor`` None), see only that people are deciding, and the reason of a refusal.
     """
     told = actor is not None and actor != row.requester
-    state = "awaiting_decision" if row.state == "blocked" and not told else row.state
+    state = row.state if told else told_state(row)
     query = select(decisions).where(decisions.c.request_id == row.id).order_by(decisions.c.time)
     made = tuple(
         DecisionView(d.person, d.role, d.decision, d.reason if told or d.decision == "reject" else "", d.time)
@@ -237,6 +237,11 @@ def view(connection: Connection, row: Row[tuple[object, ...]], actor: str | None
     )
 
 
+def told_state(row: Row[tuple[object, ...]]) -> str:
+    """The state for anybody: whether a check blocks a release is for those who decide on it."""
+    return "awaiting_decision" if row.state == "blocked" else str(row.state)
+
+
 def _utility(row: Row[tuple[object, ...]]) -> tuple[str, ...]:
     """Paid measures, once people have agreed that they go out: they are part of what was signed."""
     if row.state not in ("published", "revoked"):
@@ -261,7 +266,7 @@ def cancel(store: Store, actor: str, request_id: str) -> RequestView:
             raise PolicyRefusal("Only its requester can cancel a request", remedy="reject it instead")
         if row.state != "queued":
             raise Conflict(
-                f"The request is {row.state} and can no longer be cancelled",
+                f"The request is {told_state(row)} and can no longer be cancelled",
                 allowed="cancelling while it is queued",
                 remedy="nothing was changed",
             )

@@ -27,8 +27,9 @@ from dpsynth.mechanisms.rng import os_generator
 from dpsynth.policy.model import Policy
 from dpsynth.publish.further import format_of, written_rows
 from dpsynth.publish.keys import load_public_keys
-from dpsynth.publish.verify import verify_bundle
+from dpsynth.publish.verify import Outside, verify_bundle
 from dpsynth.service.decisions import signed_dossier
+from dpsynth.service.extending import extension_file
 from dpsynth.service.models import open_model
 from dpsynth.service.people import require_role
 from dpsynth.service.registry import parsed_policy
@@ -87,8 +88,10 @@ def sample(store: Store, home: Path, actor: str, request_id: str, form: SampleFo
     with store.read() as connection:
         row, policy = _published(connection, actor, request_id)
         signed = str(signed_dossier(connection, row).body.get("model", {}).get("sha256", ""))
+        outside = Outside(extension=extension_file(connection, home, row))
     kind = format_of(form.out, tuple(policy.release.formats))
-    verify_bundle(home / "bundles" / f"release-{row.id}", load_public_keys(home / "keys"), datetime.now(UTC))
+    trust = load_public_keys(home / "keys")
+    verify_bundle(home / "bundles" / f"release-{row.id}", trust, datetime.now(UTC), outside)
     kept = open_model(home, row.id, signed, policy.domain())
     model, probability = _shaped(kept, policy, form)
     rng = os_generator()

@@ -9,13 +9,17 @@ from dpsynth.ledger.schema import metadata
 __all__ = [
     "datasets",
     "decisions",
+    "extension_signatures",
+    "extensions",
     "notice_settings",
     "notices",
     "pauses",
     "people",
     "policy_changes",
+    "policy_texts",
     "requests",
     "revocations",
+    "withdrawals",
 ]
 
 people = Table(
@@ -119,6 +123,47 @@ pauses = Table(
     Column("time", String, nullable=False),
 )
 """Datasets that are paused now; who paused and resumed them when is in the chain."""
+
+extensions = Table(
+    "extension",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("request_id", String, nullable=False),
+    Column("proposer", String, nullable=False),
+    Column("proposed", String, nullable=False),
+    Column("until", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("reason", Text, nullable=False),
+    Index("extension_request", "request_id"),
+)
+
+extension_signatures = Table(
+    "extension_signature",
+    metadata,
+    Column("extension_id", String, nullable=False),
+    Column("person", String, nullable=False),
+    Column("role", String, nullable=False),
+    Column("time", String, nullable=False),
+    Column("signature", Text, nullable=False),
+    UniqueConstraint("extension_id", "person"),
+)
+
+withdrawals = Table(
+    "withdrawal",
+    metadata,
+    Column("dataset_id", String, primary_key=True),
+    Column("person", String, nullable=False),
+    Column("time", String, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+
+policy_texts = Table(
+    "policy_text",
+    metadata,
+    Column("policy_sha256", String, primary_key=True),
+    Column("policy_text", Text, nullable=False),
+)
+"""The text of each policy that was ever in force or proposed; the chain says which digest was when."""
 
 notice_settings = Table(
     "notice_setting",

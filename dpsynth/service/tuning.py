@@ -10,34 +10,25 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import partial
-from itertools import combinations
-
-import numpy as np
-from numpy.typing import NDArray
 
 from dpsynth.accounting.filter import PrivacyFilter
 from dpsynth.accounting.gate import compile_cap
 from dpsynth.accounting.reserve import plan_cost
-from dpsynth.audit.surrogate import make_surrogate
 from dpsynth.core.curator import Progress, Synthesizer
-from dpsynth.core.domain import Clique, Domain
 from dpsynth.core.errors import BadInput, PolicyRefusal
-from dpsynth.core.structure import follow, violating
 from dpsynth.core.table import SyntheticTable
-from dpsynth.core.unit import PrivacyUnit
 from dpsynth.engines.catalog import entrusted
 from dpsynth.mechanisms.noise import OpenDPNoise
 from dpsynth.mechanisms.rng import os_generator
 from dpsynth.policy.model import Policy
 from dpsynth.service.plans import allowed_synthesizer
+from dpsynth.service.standin import LEAST_ROWS, MOST_ROWS, Errors, behind_curator, errors_of, made_up
 from dpsynth.synthesizers.structure import StructuredSynthesizer
 from dpsynth.vault.curator import TableCurator
-from dpsynth.vault.surrogate import Door, SurrogateTable
+from dpsynth.vault.surrogate import SurrogateTable
 
 __all__ = ["LEAST_ROWS", "MOST_ROWS", "Trial", "tune"]
 
-LEAST_ROWS, MOST_ROWS = 100, 1_000_000
-_MOST_MARGINALS, _MOST_CELLS = 300, 1_000_000
 Variant = Mapping[str, int]
 
 
@@ -57,7 +48,7 @@ class Trial:
     epsilon: str
     delta: str
     rho_nano: int
-    error: tuple[float, float, float] | None
+    error: Errors | None
     refusal: str = ""
 
 
@@ -80,13 +71,11 @@ def tune(
 
     Raises BadInput for settings that a synthesizer does not have; PolicyRefusal for one that is not allowed.
     """
-    if not LEAST_ROWS <= rows <= MOST_ROWS:
-        raise BadInput("The stand-in cannot have that many rows", allowed=f"{LEAST_ROWS} to {MOST_ROWS:,}")
     delta, tried = policy.budget.report_delta, list(_known(policy, names))
     budgets = {epsilon: compile_cap(epsilon, delta).rho for epsilon in epsilons}
     chosen = [(_varied(one, variant), variant) for one in tried for variant in variants]
-    door = Door(policy.domain(), policy.unit(), OpenDPNoise())
-    table, truth = _stand_in(door, rows)
+    truth = made_up(policy.domain(), rows).table
+    table = behind_curator(policy, truth)
     trials = []
     for epsilon, rho in budgets.items():
         for synthesizer, variant in chosen:
@@ -132,15 +121,6 @@ def _varied(synthesizer: Synthesizer, variant: Variant) -> Synthesizer:
     return StructuredSynthesizer(replace(inner, **values))  # type: ignore[type-var]
 
 
-def _stand_in(door: Door, rows: int) -> tuple[SurrogateTable, SyntheticTable]:
-    """Made-up rows that keep the public structure: as the curator's table, and to compare with."""
-    made = make_surrogate(door.domain, PrivacyUnit("row", None, 1, "add_remove"), rows, os_generator())
-    codes = follow(door.domain, made.codes)
-    keep = ~violating(door.domain, codes)
-    codes = {name: column[keep] for name, column in codes.items()}
-    return door.table(codes, np.arange(int(keep.sum()))), SyntheticTable(door.domain, codes)
-
-
 def _tried(
     synthesizer: Synthesizer,
     rho: int,
@@ -148,7 +128,7 @@ def _tried(
     table: SurrogateTable,
     truth: SyntheticTable,
     watch: Callable[[Progress], None],
-) -> tuple[tuple[float, float, float] | None, str]:
+) -> tuple[Errors | None, str]:
     try:
         plan = synthesizer.plan(policy.domain(), rho, policy.synthesis.max_model_cells)
     except PolicyRefusal as refusal:
@@ -156,24 +136,4 @@ def _tried(
     budget = PrivacyFilter(plan_cost(plan, policy.budget.report_delta))
     curator = TableCurator(table, policy.unit(), budget, OpenDPNoise(), watch)
     drawn = synthesizer.fit(plan, curator).sample(truth.rows, os_generator())
-    one, two, three = (_error(truth, drawn, width) for width in (1, 2, 3))
-    return (one, two, three), ""
-
-
-def _error(truth: SyntheticTable, drawn: SyntheticTable, width: int) -> float:
-    """Mean total variation distance of marginals of ``width`` columns: of all, or of as many as are quick."""
-    gaps: list[float] = []
-    for clique in _cliques(truth.domain, width):
-        one, two = (_shares(table, clique) for table in (truth, drawn))
-        gaps.append(0.5 * float(np.abs(one - two).sum()))
-    return float(np.mean(gaps)) if gaps else 0.0
-
-
-def _cliques(domain: Domain, width: int) -> list[Clique]:
-    small = [one for one in combinations(domain.names, width) if domain.size(one) <= _MOST_CELLS]
-    step = max(1, len(small) // _MOST_MARGINALS)
-    return small[::step]
-
-
-def _shares(table: SyntheticTable, clique: Clique) -> NDArray[np.float64]:
-    return table.marginal(clique) / max(table.rows, 1)
+    return errors_of(truth, drawn), ""

@@ -56,7 +56,8 @@ class Person:
 class DatasetInfo:
     """A registered dataset: its policy and when it came. Nothing about its rows.
 
-    ``pending`` is the id of a proposed version that waits for a second person, or "".
+    ``pending`` is the id of a proposed version that waits for a second person, or "". ``withdrawn`` says
+    whether its data owner has closed it for good.
     """
 
     dataset_id: str
@@ -64,6 +65,7 @@ class DatasetInfo:
     policy_sha256: str
     registered: str
     pending: str = ""
+    withdrawn: bool = False
 
 
 @dataclass(frozen=True)

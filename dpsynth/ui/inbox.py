@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from dpsynth.service import RequestView
-from dpsynth.ui.places import DOSSIER, go
+from dpsynth.ui.places import DOSSIER, POLICIES, RELEASES, go
 from dpsynth.ui.session import Session
 from dpsynth.ui.show import badge, refusals_shown, table, words_of_others
 from dpsynth.ui.words import STATES, age_text, due_text, escaped, role_text
@@ -25,15 +25,30 @@ def page(session: Session) -> None:
         others = [view for view in waiting if view not in mine]
         st.subheader(f"Waiting for you: {len(mine)}")
         if not mine:
-            st.write("Nothing waits for you.")
+            st.write("No request waits for you.")
         for view in mine:
             _card(view)
+        _elsewhere(session)
         if others:
             st.subheader(f"Waiting for somebody else: {len(others)}")
             for view in others:
                 _card(view)
         st.subheader("All other requests")
         _rest([view for view in found if view.state not in _OPEN])
+
+
+def _elsewhere(session: Session) -> None:
+    """What waits for this person on other pages: versions of policies, and extensions of releases."""
+    changes = [one for one in session.platform.policy_changes() if one.state == "proposed"]
+    mine = [one for one in changes if one.proposer != session.person.id]
+    versions = len(mine) if session.has("compliance_officer") else 0
+    extensions = session.platform.releases.asked_for(session.actor)
+    for count, what, place in (
+        (versions, "Versions of policies that wait for you", POLICIES),
+        (extensions, "Extensions of releases that wait for you", RELEASES),
+    ):
+        if count and st.button(f"{what}: {count}", icon=place.icon, key=f"to-{place.url}"):
+            go(place)
 
 
 def _asked(session: Session, view: RequestView) -> bool:

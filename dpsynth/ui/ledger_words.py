@@ -17,6 +17,10 @@ KINDS: dict[str, str] = {
     "deliver": "a release was delivered to a place",
     "demo": "this state is a demonstration",
     "dossier": "a run ended and its dossier was fixed",
+    "extended": "the permission of a release was extended",
+    "extension proposed": "a later end of a permission was proposed",
+    "extension signed": "a person signed a later end of a permission",
+    "extension withdrawn": "a proposed later end of a permission was ended",
     "forfeited": "a run ended without a release; its charge stays spent",
     "link": "an account was linked with a person",
     "notices": "where notices go was changed",
@@ -42,6 +46,7 @@ KINDS: dict[str, str] = {
     "sink": "a place outside began to witness the ledger",
     "unlink": "an account was taken away",
     "view": "a person saw exact numbers or took a document",
+    "withdraw dataset": "a data owner closed a dataset for good",
     "withdraw": "an auditor took an objection back",
 }
 

@@ -11,12 +11,17 @@ from dpsynth.ui import (
     access_log,
     attack_reports,
     budget,
+    catalogue,
+    datasets,
     dossier,
+    downloads,
     inbox,
     ledger,
     my_requests,
     new_request,
     people,
+    policies,
+    releases,
     verifier,
 )
 from dpsynth.ui.audit_view import forget_numbers
@@ -25,13 +30,18 @@ from dpsynth.ui.places import (
     ACCESS_LOG,
     ATTACKS,
     BUDGET,
+    CATALOGUE,
+    DATASETS,
     DOSSIER,
+    DOWNLOADS,
     INBOX,
     LEDGER,
     MY_REQUESTS,
     NEW_REQUEST,
     PEOPLE,
     PLACES,
+    POLICIES,
+    RELEASES,
     START,
     VERIFIER,
     Place,
@@ -58,10 +68,15 @@ _PAGES: dict[Place, Callable[[Session], None]] = {
     INBOX: inbox.page,
     DOSSIER: dossier.page,
     NEW_REQUEST: new_request.page,
+    CATALOGUE: catalogue.page,
     MY_REQUESTS: my_requests.page,
+    DOWNLOADS: downloads.page,
     BUDGET: budget.page,
     ATTACKS: attack_reports.page,
     LEDGER: ledger.page,
+    RELEASES: releases.page,
+    POLICIES: policies.page,
+    DATASETS: datasets.page,
     ACCESS_LOG: access_log.page,
     VERIFIER: verifier.page,
     PEOPLE: people.page,
@@ -99,6 +114,8 @@ def _page(session: Session, chosen: st.Page) -> None:
         forget_opened()
         forget_numbers()
         forget_utility()
+    if chosen.url_path != DOWNLOADS.url:
+        downloads.forget_bundle()
     flash()
     chosen.run()
 

@@ -5,16 +5,32 @@ from __future__ import annotations
 import streamlit as st
 
 from dpsynth.core.errors import DpsynthError
-from dpsynth.service import STAGES, RequestView
-from dpsynth.ui.places import MY_REQUESTS, flash, go
+from dpsynth.service import RequestView, Step
+from dpsynth.ui.places import DOWNLOADS, MY_REQUESTS, flash, go
 from dpsynth.ui.session import Session
 from dpsynth.ui.show import badge, decisions_table, refusals_shown, say, show_refusal, words_of_others
-from dpsynth.ui.words import STATES, age_text, due_text, escaped, rho_text, role_text, verify_command
+from dpsynth.ui.words import (
+    STATES,
+    age_text,
+    due_text,
+    escaped,
+    hour_text,
+    rho_text,
+    role_text,
+    verify_command,
+)
 
 __all__ = ["page"]
 
 _ALIVE = ("queued", "running")
-_POLL = 2.0
+_POLL = 5.0
+_MARKS = {
+    "done": (":material/check_circle:", "done"),
+    "now": (":material/play_circle:", "now"),
+    "to come": (":material/radio_button_unchecked:", "to come"),
+    "stopped": (":material/cancel:", "the way ended here"),
+}
+"""Icon and word of a step's state."""
 
 
 def page(session: Session) -> None:
@@ -35,10 +51,10 @@ def page(session: Session) -> None:
 def _one(session: Session, request_id: str) -> None:
     if st.button("All my requests", icon=":material/arrow_back:"):
         go(MY_REQUESTS)
-    _card(session, session.platform.request(session.actor, request_id))
+    _card(session, session.platform.request(session.actor, request_id), opened=True)
 
 
-def _card(session: Session, view: RequestView) -> None:
+def _card(session: Session, view: RequestView, opened: bool = False) -> None:
     with st.container(border=True):
         badge(STATES[view.state])
         st.subheader(f"{escaped(view.dataset_id)} with {escaped(view.synthesizer)}")
@@ -50,6 +66,9 @@ def _card(session: Session, view: RequestView) -> None:
         st.markdown(f"**Next step:** {escaped(_next_step(view))}")
         if view.state in _ALIVE:
             _progress(session, view.id)
+        else:
+            with st.expander("Its way, step by step", icon=":material/timeline:", expanded=opened):
+                _steps(session, view.id)
         if view.state == "queued":
             _cancel(session, view)
         if view.state == "published":
@@ -101,7 +120,7 @@ def _next_step(view: RequestView) -> str:
 
 @st.fragment(run_every=_POLL)
 def _progress(session: Session, request_id: str) -> None:
-    """Stage by stage, from the request's own row: names only, never a number."""
+    """Step by step, from the request's own row, as long as it moves by itself: names only, never a number."""
     try:
         view = session.platform.request(session.actor, request_id)
     except DpsynthError as error:
@@ -109,16 +128,27 @@ def _progress(session: Session, request_id: str) -> None:
         return
     if view.state not in _ALIVE:
         st.rerun()
-    names = [stage for stage, _ in STAGES]
-    at = names.index(view.stage) if view.stage in names else 0
-    st.progress(at / (len(names) - 1), text=f"Stage {at + 1} of {len(names)}: {view.stage}")
-    lines = []
-    for place, (stage, words) in enumerate(STAGES):
-        mark = "✓ done" if place < at else "▶ now" if place == at else "○ to come"
-        lines.append(f"{mark:<10} {stage:<11} {words}")
-    st.code("\n".join(lines), language=None)
+    _steps(session, request_id)
     if view.state == "queued":
         st.markdown("Waiting for the worker: `dpsynth run`")
+
+
+def _steps(session: Session, request_id: str) -> None:
+    """The way of the request, each step with an icon and a word, dated to the hour at most."""
+    steps = session.platform.requester.timeline(session.actor, request_id)
+    behind = sum(one.state == "done" for one in steps)
+    now = next((one for one in steps if one.state == "now"), None)
+    if now is not None:
+        st.progress(behind / len(steps), text=f"Step {behind + 1} of {len(steps)}: {now.name}")
+    st.markdown("  \n".join(_line(one) for one in steps))
+
+
+def _line(one: Step) -> str:
+    icon, word = _MARKS[one.state]
+    since = "since " if one.state == "now" else ""
+    when = f" · {since}{hour_text(one.hour)}" if one.hour else ""
+    words = f" · {one.words}" if one.state in ("now", "stopped") else ""
+    return f"{icon} **{one.name.capitalize()}** · {word}{when}{words}"
 
 
 def _cancel(session: Session, view: RequestView) -> None:
@@ -130,7 +160,9 @@ def _cancel(session: Session, view: RequestView) -> None:
 
 
 def _bundle(session: Session, view: RequestView) -> None:
-    st.markdown("**Bundle** (copy the whole directory):")
+    if st.button("Get it on the page Downloads", key=f"get-{view.id}", icon=":material/download:"):
+        go(DOWNLOADS)
+    st.markdown("**Bundle** (or copy the whole directory):")
     st.code(view.bundle, language=None, wrap_lines=True)
     st.markdown("**Verify it**, on any machine, with the public keys from a channel you trust:")
     st.code(verify_command(view.bundle, str(session.platform.keys_dir)), language=None, wrap_lines=True)

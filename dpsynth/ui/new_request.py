@@ -10,19 +10,28 @@ import streamlit as st
 from dpsynth.core.errors import BudgetExceeded, DpsynthError
 from dpsynth.policy.model import Policy
 from dpsynth.service import DatasetInfo, Quote, RequestForm
+from dpsynth.ui.budget_inputs import budget_inputs
+from dpsynth.ui.catalogue import public_facts
 from dpsynth.ui.charts import Bar, budget_chart
 from dpsynth.ui.places import MY_REQUESTS, flash, go
+from dpsynth.ui.rehearse import rehearsal
 from dpsynth.ui.session import Session
 from dpsynth.ui.show import refusals_shown, say, show_refusal, table
-from dpsynth.ui.words import SPENT_NOTE, SYNTHESIZERS, escaped, odds_text, rho_text
+from dpsynth.ui.words import (
+    ODDS_NOTE,
+    SPENT_NOTE,
+    SYNTHESIZERS,
+    epsilon_band,
+    escaped,
+    odds_rows,
+    odds_text,
+    rho_text,
+)
 
 __all__ = ["page"]
 
 _LONGEST = 4000
 _KEY = "form-key"
-_SLIDER, _EXACT, _RANGE = "epsilon-slider", "epsilon-exact", "epsilon-range"
-# The slider is coarse; an epsilon below it can be typed, down to what the accountant's orders can promise.
-_LOW, _STEP = 0.05, 0.05
 
 
 @dataclass(frozen=True)
@@ -37,35 +46,42 @@ def page(session: Session) -> None:
     """The form with its live price."""
     st.title("New request")
     with refusals_shown():
-        datasets = {one.dataset_id: one for one in session.platform.datasets()}
+        datasets = {one.dataset_id: one for one in session.platform.datasets() if not one.withdrawn}
         if not datasets:
-            st.info("No dataset is registered yet. A data owner registers one on the command line.")
+            st.info("No dataset is open to requests. A data owner registers one on the command line.")
             return
         left, right = st.columns([1, 1], gap="large")
         with left:
             found = datasets[_dataset_choice(list(datasets.values()))]
-            draft = _form(found)
+            draft = _form(session, found)
         with right:
-            _price(session, draft, found.policy)
+            quote = _price(session, draft, found.policy)
+        rehearsal(session, draft.form, found, quote)
 
 
 def _dataset_choice(datasets: list[DatasetInfo]) -> str:
     titles = {one.dataset_id: one.policy.title for one in datasets}
-    chosen = str(st.selectbox("Dataset", list(titles)))
+    names, named = list(titles), st.query_params.get("dataset", "")
+    chosen = str(st.selectbox("Dataset", names, index=names.index(named) if named in titles else 0))
     st.caption(escaped(titles[chosen]))
     return chosen
 
 
-def _form(found: DatasetInfo) -> _Draft:
+def _form(session: Session, found: DatasetInfo) -> _Draft:
     policy = found.policy
     with st.expander("What is in this dataset (public facts from its policy)"):
-        _public_facts(policy)
+        say(policy.purpose)
+        public_facts(policy)
+        say(f"Terms: {policy.release.terms}")
     names = [one.name for one in policy.synthesis.allowed]
     synthesizer = str(st.selectbox("Synthesizer", names))
     other = "a library that is given the rows" if ":" in synthesizer else "a plug-in of this installation"
     st.caption(SYNTHESIZERS.get(synthesizer, other))
     part = _part(policy)
-    epsilon, delta = _budget_inputs(policy, synthesizer)
+    stated = budget_inputs(policy, synthesizer, session.platform.rehearsals.cap_of_release(policy))
+    st.caption(
+        "Not sure how much you need? Rehearse it at the end of this page, for free, before you submit."
+    )
     least = policy.approval.justification_min_chars
     purpose = st.text_area(
         f"Purpose (plain text, at least {least} characters)",
@@ -88,7 +104,14 @@ def _form(found: DatasetInfo) -> _Draft:
     if not recipients.strip():
         missing.append("the recipients are empty")
     form = RequestForm(
-        found.dataset_id, synthesizer, purpose, recipients, epsilon=epsilon, delta=delta, partition=part
+        found.dataset_id,
+        synthesizer,
+        purpose,
+        recipients,
+        epsilon=stated.epsilon,
+        delta=stated.delta,
+        rho=stated.rho,
+        partition=part,
     )
     return _Draft(form, tuple(missing))
 
@@ -110,60 +133,6 @@ def _part(policy: Policy) -> str:
     )
 
 
-def _public_facts(policy: Policy) -> None:
-    say(policy.purpose)
-    unit = policy.privacy_unit
-    say(f"Protected unit: one {unit.kind}. {unit.note}".strip())
-    table(
-        [{"Column": c.name, "Kind": c.kind, "Values or bins": str(c.size)} for c in policy.domain().columns]
-    )
-    say(f"Terms: {policy.release.terms}")
-
-
-def _from_slider() -> None:
-    st.session_state[_EXACT] = format(st.session_state[_SLIDER], ".2f").rstrip("0").rstrip(".")
-
-
-def _from_text() -> None:
-    """Let the slider follow the exact number where it can, so that the two never disagree on screen."""
-    try:
-        value = float(st.session_state[_EXACT])
-    except ValueError:
-        return
-    low, high = st.session_state[_RANGE]
-    if low <= value <= high:
-        st.session_state[_SLIDER] = value
-
-
-def _budget_inputs(policy: Policy, synthesizer: str) -> tuple[str, str | None]:
-    """Epsilon and delta as exact text; the slider only writes into the text box.
-
-    A library that is given rows (``engine:method``) takes the delta that the policy states for it.
-    """
-    top = max(_STEP, float(policy.budget.per_release.epsilon or "5"))
-    low, start = min(_LOW, top / 2), min(0.5, top)
-    st.session_state[_RANGE] = (low, top)
-    st.session_state.setdefault(_EXACT, format(start, "g"))
-    st.slider(
-        "Epsilon: how much one person may at most change the result (smaller protects more)",
-        low,
-        top,
-        start,
-        _STEP,
-        key=_SLIDER,
-        on_change=_from_slider,
-    )
-    left, right = st.columns(2)
-    epsilon = left.text_input("Epsilon, exact", key=_EXACT, on_change=_from_text, help="This number counts.")
-    if ":" in synthesizer:
-        right.caption("Delta: what the policy lets such a library fail with.")
-        return epsilon.strip(), None
-    delta = right.text_input(
-        "Delta", value=policy.budget.report_delta, help="The chance that the promise may fail; very small."
-    )
-    return epsilon.strip(), delta.strip()
-
-
 def _priced(draft: _Draft, policy: Policy) -> RequestForm:
     """The form with unfinished words filled up: a price depends on none of them, and is wanted first."""
     if not draft.missing:
@@ -171,13 +140,13 @@ def _priced(draft: _Draft, policy: Policy) -> RequestForm:
     return replace(draft.form, purpose="." * policy.approval.justification_min_chars, recipients=".")
 
 
-def _price(session: Session, draft: _Draft, policy: Policy) -> None:
+def _price(session: Session, draft: _Draft, policy: Policy) -> Quote | None:
     st.subheader("What it costs")
     try:
         quote = session.platform.quote(session.actor, _priced(draft, policy))
     except DpsynthError as error:
         show_refusal(error)
-        return
+        return None
     _charge(quote)
     if not quote.fits:
         st.error("This request would be refused", icon=":material/block:")
@@ -198,6 +167,7 @@ def _price(session: Session, draft: _Draft, policy: Policy) -> None:
     )
     if form := st.session_state.pop("to-submit", None):
         _submit(session, form)
+    return quote
 
 
 def _remember(form: RequestForm) -> None:
@@ -211,6 +181,10 @@ def _charge(quote: Quote) -> None:
         f"when the run begins. As a promise: **epsilon {quote.epsilon} at delta {escaped(quote.delta)}**."
     )
     st.caption(odds_text(quote.epsilon, quote.delta))
+    with st.expander("What this epsilon means", icon=":material/help:"):
+        say(epsilon_band(quote.epsilon))
+        table(odds_rows(quote.epsilon))
+        st.caption(escaped(ODDS_NOTE))
     bars = []
     rows = []
     for scope in quote.scopes:

@@ -26,7 +26,7 @@ def revoke_form(session: Session, view: RequestView) -> None:
         )
         reason = st.text_area("Why, for the review room", max_chars=4000, key=f"why-{view.id}")
         st.warning(RECALL, icon=":material/info:")
-        if st.button("Revoke", icon=":material/cancel:", key="revoke"):
+        if st.button("Revoke", icon=":material/cancel:", key=f"revoke-{view.id}"):
             with refusals_shown():
                 session.platform.releases.revoke(session.actor, view.id, reason, kind, session.sign_in)
                 flash("Revoked. Hand the new list of revoked releases to those who verify.")

@@ -7,13 +7,15 @@ import re
 import shlex
 import unicodedata
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from dpsynth.service import Releases
 
 __all__ = [
+    "ODDS_NOTE",
     "RECALL",
+    "RELEASE_STATES",
     "RESULTS",
     "ROLES",
     "SPENT_NOTE",
@@ -22,8 +24,11 @@ __all__ = [
     "Word",
     "age_text",
     "due_text",
+    "epsilon_band",
     "escaped",
+    "hour_text",
     "local_time",
+    "odds_rows",
     "odds_text",
     "plain_text",
     "rho_text",
@@ -72,6 +77,14 @@ RESULTS: dict[str, Word] = {
     "fail": Word("Fail", ":material/cancel:", "red"),
     "block": Word("Blocked", ":material/block:", "red"),
     "stop": Word("Stopped", ":material/block:", "red"),
+}
+
+RELEASE_STATES: dict[str, Word] = {
+    "published": Word("Published", ":material/verified:", "green"),
+    "expiring": Word("Published; the permission ends within 30 days", ":material/timer:", "orange"),
+    "expired": Word("Expired", ":material/event_busy:", "gray"),
+    "revoked": Word("Revoked", ":material/cancel:", "red"),
+    "damaged": Word("Not what was signed", ":material/error:", "red"),
 }
 
 ROLES: dict[str, str] = {
@@ -136,6 +149,12 @@ def age_text(created: str, now: datetime | None = None) -> str:
     return "less than a minute"
 
 
+def hour_text(hour: str) -> str:
+    """The hour that begins at an ISO time, as ``2026-11-23, between 11:00 and 12:00 UTC``."""
+    begin = datetime.fromisoformat(hour).astimezone(UTC)
+    return f"{begin:%Y-%m-%d}, between {begin:%H}:00 and {begin + timedelta(hours=1):%H}:00 UTC"
+
+
 def due_text(due: str, now: datetime | None = None) -> str:
     """The due day, and how far off it is; ``OVERDUE`` in words once it is past."""
     left = -_seconds(due, now or datetime.now(UTC))
@@ -161,6 +180,36 @@ def odds_text(epsilon: str, delta: str) -> str:
         "Worked example: someone who thinks it as likely as not (50 in 100) that a person is in the data "
         f"could become at most {worst} in 100 sure at worst, except with a chance of about {delta}."
     )
+
+
+ODDS_NOTE = (
+    "Before: how likely somebody thinks it that one person is in the data. After: the most that the release "
+    "may make of it, whatever else they know, except with a chance of about delta."
+)
+
+
+def odds_rows(epsilon: str) -> list[dict[str, str]]:
+    """How far three suspicions may move at worst, rounded up to a whole number in 100."""
+    factor = math.exp(min(float(epsilon), 700.0))
+    rows = []
+    for before in (1, 10, 50):
+        after = factor * before / (100 - before + factor * before)
+        rows.append(
+            {"Before": f"{before} in 100", "After, at most": f"{min(100, math.ceil(100 * after))} in 100"}
+        )
+    return rows
+
+
+def epsilon_band(epsilon: str) -> str:
+    """Where an epsilon lies among those in use: information, no approval. After NIST SP 800-226."""
+    value = float(epsilon)
+    if value <= 1:
+        band = "at most 1, which is conservative"
+    elif value <= 20:
+        band = "between 1 and 20, as in many deployments; what that means depends on the unit and the data"
+    else:
+        band = "above 20, where the promise alone says little"
+    return f"This epsilon is {band} (after NIST SP 800-226). That is information, not approval."
 
 
 def verify_command(bundle: str, keys: str) -> str:

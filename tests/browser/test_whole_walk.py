@@ -52,7 +52,7 @@ def walked(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         ask(page, served.address)
         worker = ["dpsynth.cli", "run", "--worker", "browser-test", "--poll", "0.2"]
         with stage.running(worker, home, folder / "worker.log"):
-            expect(page.get_by_text("Waiting for signatures")).to_be_visible(timeout=WAIT)
+            expect(page.get_by_text("The run is done.")).to_be_visible(timeout=WAIT)
             photograph(page, "03-my-requests-waiting")
             decide_and_publish(page, served.address)
             (published,) = (one.id for one in served.platform.requests("carol"))

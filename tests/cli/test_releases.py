@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -102,3 +103,44 @@ def test_a_dataset_is_paused_and_resumed(run: Any, walked: Any, kit: Any) -> Non
     entries = run("ledger", "show", "--json", state=state, person="ada").json["entries"]
     assert [one["kind"] for one in entries if one["kind"] in ("pause", "resume")] == ["pause", "resume"]
     assert json.dumps(entries)
+
+
+def test_an_extension_is_refused_in_words_where_there_is_nothing_to_extend(
+    run: Any, released: Any, tmp_path: Path
+) -> None:
+    state, request, out = released.state, released.sams, tmp_path / "extension.json"
+    words = ("extension", "propose", request, "--last-day", "2999-01-01", "--reason", WHY, "--json")
+    refused = run(*words, state=state, person="carol")
+    assert (refused.code, "as far as the policy lets" in refused.error["allowed"]) == (2, True)
+    assert run(*words, state=state, person="sam").code == 3
+    (one,) = run("extension", "list", "--json", state=state, person="ada").json["releases"]
+    assert (one["request"], one["until"]) == (request, one["stated"])
+    assert run("extension", "write", request, "--out", out, state=state, person="ada").code == 6
+    assert not out.exists()
+    assert run("extension", "sign", "x-000000000000", state=state, person="dana").code == 6
+    out.write_bytes(b"{}")
+    broken = verify(run, released, "--extension", out)
+    assert (broken.code, "extension.json" in broken.error["what"]) == (5, True)
+
+
+def test_a_dataset_is_withdrawn_by_its_owner_and_its_releases_stay(run: Any, released: Any) -> None:
+    words = ("dataset", "withdraw", "tiny", "--reason", "The consent for this table has ended.", "--json")
+    assert run(*words, state=released.state, person="carol").code == 3
+    assert run(*words, state=released.state, person="dana").json["withdrawn"]
+    assert run(*words, state=released.state, person="dana").code == 6
+    assert verify(run, released).code == 0
+    assert run("ledger", "verify", state=released.state).code == 0
+
+
+def test_a_bundle_is_downloaded_into_a_new_file_or_none_is_left(
+    run: Any, released: Any, tmp_path: Path
+) -> None:
+    state, request, out = released.state, released.sams, tmp_path / "bundle.zip"
+    assert run("download", released.erins, "--out", out, state=state, person="sam").code == 2
+    assert not out.exists()
+    made = run("download", request, "--out", out, "--json", state=state, person="sam").json
+    assert made["sha256"] == hashlib.sha256(out.read_bytes()).hexdigest()
+    assert run("download", request, "--out", out, state=state, person="sam").code == 2  # it is there already
+    absent = tmp_path / "absent.zip"
+    assert run("download", released.erins, "--out", absent, state=state, person="erin").code == 6
+    assert not absent.exists()

@@ -82,9 +82,17 @@ COMMANDS = {
     "catalogue": ["--out", "{files}/page.html"],
     "dataset pause": ["tiny", "--reason", "because it must be"],
     "dataset resume": ["tiny", "--reason", "because it must be"],
+    "dataset withdraw": ["tiny", "--reason", "because it must be"],
+    "extension list": [],
+    "extension propose": ["{request}", "--last-day", "2027-01-31", "--reason", "because it must be"],
+    "extension sign": ["x-000000000000"],
+    "extension withdraw": ["x-000000000000"],
+    "extension write": ["{request}", "--out", "{files}/extension.json"],
+    "download": ["{request}", "--out", "{files}/bundle.zip"],
     "sample": ["{request}", "--rows", "5", "--out", "{files}/more.csv"],
     "verify": ["{files}", "--keys", "{files}"],
     "tune": ["{files}/absent.yaml"],
+    "rehearse": ["{files}/absent.yaml", "--synthesizer", "aim"],
     "demo": ["--policy", "{files}/absent.yaml"],
 }
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,7 +14,7 @@ from sqlalchemy import text
 
 from dpsynth.core.errors import BadInput, Conflict, IntegrityError, PolicyRefusal
 from dpsynth.publish.keys import load_public_keys
-from dpsynth.service import Platform, RequestForm, Upload, account_text
+from dpsynth.service import Limits, Platform, RehearsalForm, RequestForm, Upload, account_text
 
 POLICY = Path(__file__).parents[2] / "policies" / "rand-health.yaml"
 PURPOSE = "Teaching health economics: students compare visit counts by insurance plan, nobody is looked at."
@@ -32,15 +34,33 @@ def form(key: str = "") -> RequestForm:
     return RequestForm("rand-health", "independent", PURPOSE, "students", epsilon="1", key=key)
 
 
+def published_long_ago(platform: Platform) -> None:
+    """A release of Noor's whose permission ends in a few days."""
+    from dpsynth.service import pipeline
+
+    asked = RequestForm("rand-health", "independent", f"{PURPOSE} Before.", "students", epsilon="0.3")
+    request = platform.submit("noor", asked)
+    earlier = SimpleNamespace(now=lambda zone: datetime.now(zone) - timedelta(days=360))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pipeline, "datetime", earlier)
+        platform.run_once("worker")
+    found = platform.dossier("carol", request.id)
+    for person in ("carol", "dana"):
+        platform.approve(person, request.id, found.sha256, "Read.", tuple(found.body["must_tick"]))
+    platform.publish("carol", request.id)
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory, rand_csv: Path) -> Path:
-    """One person of each role, set-up over; Noor's request waits, and a looser policy is proposed."""
+    """One person of each role, set-up over; Noor has a release, another request of hers waits, and a looser
+    policy is proposed."""
     home = tmp_path_factory.mktemp("roles") / "state"
     platform = Platform.open(home)
     for person, roles in PEOPLE.items():
         platform.add_person(person, person.title(), roles)
     platform.add_person("rolf", "Rolf", (), "amal")
     platform.register_dataset("dana", POLICY, rand_csv)
+    published_long_ago(platform)
     platform.submit("noor", form())
     platform.run_once("worker")
     looser = home / "looser.yaml"
@@ -63,6 +83,7 @@ class Desk:
         self.platform, self.rand_csv = platform, rand_csv
         self.request = next(one for one in platform.requests("carol") if one.requester == "noor")
         self.dossier = platform.dossier("carol", self.request.id)
+        (self.release,) = platform.releases.listing("ada")
 
     def sign(self, who: str) -> None:
         ticks = tuple(self.dossier.body["must_tick"])
@@ -73,12 +94,30 @@ class Desk:
             self.sign(approver)
         self.platform.publish(who, self.request.id)
 
+    def rehearse(self, who: str) -> None:
+        self.platform.rehearsals.stand_ins(who, "rand-health")
+        self.platform.rehearsals.run(
+            who, RehearsalForm("rand-health", "independent", rows=100, limits=Limits(1, 0.001))
+        )
+
+    def fetch(self, who: str) -> None:
+        if who in ("carol", "dana", "ada"):  # others are refused whatever its state
+            self.publish("dana")
+        self.platform.requester.fetch(who, self.request.id)
+
     def confirm(self, who: str) -> None:
         proposer = "bela" if who == "amal" else "amal"
         self.platform.access.confirm(who, self.platform.access.propose(proposer, "grant", "rolf", "auditor"))
 
     def verify(self, who: str) -> None:
         assert not self.platform.verifier.check(who, [Upload("manifest.json", b"{}")]).verified
+
+    def extend(self, who: str) -> str:
+        return self.platform.releases.extend(who, self.release.request, self.release.last_day, WHY)
+
+    def sign_extension(self, who: str) -> None:
+        proposal = self.extend("dana" if who == "carol" else "carol")
+        self.platform.releases.sign_extension(who, proposal)
 
     def approve_change(self, who: str) -> None:
         (change,) = self.platform.policy_changes()
@@ -93,6 +132,17 @@ ACTIONS: dict[str, tuple[Callable[[Desk, str], Any], set[str]]] = {
     # Stricter than the design, which lets a second data owner agree too.
     "approve a policy version": (lambda d, who: d.approve_change(who), {"carol"}),
     "price a request": (lambda d, who: d.platform.quote(who, form()), {"sam", "dana"}),
+    "read the catalogue": (lambda d, who: d.platform.requester.offers(who), {"sam", "carol", "dana", "ada"}),
+    "rehearse": (lambda d, who: d.rehearse(who), {"sam", "carol", "dana", "ada"}),
+    "list releases to fetch": (
+        lambda d, who: d.platform.requester.downloads(who),
+        {"sam", "carol", "dana", "ada"},
+    ),
+    "fetch somebody's release": (lambda d, who: d.fetch(who), {"carol", "dana", "ada"}),
+    "follow somebody's request": (
+        lambda d, who: d.platform.requester.timeline(who, d.request.id),
+        {"carol", "dana", "ada"},
+    ),
     "submit and cancel a request": (
         lambda d, who: d.platform.cancel(who, d.platform.submit(who, form("mine")).id),
         {"sam", "dana"},
@@ -126,6 +176,36 @@ ACTIONS: dict[str, tuple[Callable[[Desk, str], Any], set[str]]] = {
         lambda d, who: d.platform.reviews.review(who, d.request.id, d.dossier.sha256),
         {"ada"},
     ),
+    "revoke a release": (
+        lambda d, who: d.platform.releases.revoke(who, d.release.request, WHY),
+        {"carol", "dana"},
+    ),
+    "extend a release": (lambda d, who: d.extend(who), {"carol", "dana"}),
+    "sign an extension": (lambda d, who: d.sign_extension(who), {"carol", "dana"}),
+    "withdraw an extension": (
+        lambda d, who: d.platform.releases.withdraw_extension(who, d.extend("carol")),
+        {"carol", "dana"},
+    ),
+    "list the releases": (lambda d, who: d.platform.releases.listing(who), {"carol", "dana", "ada"}),
+    "pause a data set": (
+        lambda d, who: d.platform.releases.pause(who, "rand-health", WHY),
+        {"carol", "dana"},
+    ),
+    "withdraw a data set": (lambda d, who: d.platform.rulebook.withdraw(who, "rand-health", WHY), {"dana"}),
+    "see where data sets lie": (
+        lambda d, who: (d.platform.rulebook.owned(who), d.platform.rulebook.roots(who)),
+        {"dana"},
+    ),
+    "register by path": (
+        lambda d, who: d.platform.rulebook.register(who, str(POLICY), str(d.rand_csv)),
+        {"dana"},
+    ),
+    "read all versions of policies": (
+        lambda d, who: d.platform.rulebook.policies(who),
+        {"carol", "dana", "ada"},
+    ),
+    "follow a budget over time": (lambda d, who: d.platform.board.history(who), {"carol", "dana", "ada"}),
+    "see budgets in bands": (lambda d, who: d.platform.board.bands(who), {"sam", "carol", "dana", "ada"}),
     "read the sums": (lambda d, who: d.platform.budget(who), {"sam", "carol", "dana", "ada"}),
     "read the ledger": (lambda d, who: d.platform.ledger_entries(who), {"carol", "dana", "ada"}),
     "read the access log": (lambda d, who: d.platform.access.looks(who), {"ada"}),
@@ -171,7 +251,15 @@ def test_each_action_is_for_its_roles_and_for_nobody_else(
         with pytest.raises((PolicyRefusal, BadInput), match=r"may not|not known|Nobody|no request|Only its"):
             act(desk, who)
         told = [one.kind for one in platform.ledger_entries("ada")[len(before) :]]
-        assert set(told) <= {"approve", "approved", "access proposed"}  # what the desk itself prepared
+        prepared = {
+            "approve",
+            "approved",
+            "publish",
+            "access proposed",
+            "extension proposed",
+            "extension signed",
+        }
+        assert set(told) <= prepared  # what the desk itself did before
 
 
 @pytest.mark.parametrize("who", ["worker", "service", "root"])

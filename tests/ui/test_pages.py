@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from dpsynth.core.errors import PolicyRefusal
 from dpsynth.service import Platform, RequestForm
+from dpsynth.ui.places import PLACES
 from dpsynth.ui.words import SPENT_NOTE
 
 APP = str(Path(__file__).parents[2] / "app.py")
@@ -109,10 +110,10 @@ def test_a_broken_state_is_refused_in_words(tmp_path: Path, monkeypatch: pytest.
 
 
 THEIRS = {
-    "sam": {"new-request", "my-requests", "budget"},
-    "carol": {"inbox", "dossier", "budget"},
-    "dana": {"inbox", "dossier", "budget"},
-    "ada": {"inbox", "dossier", "budget", "access-log"},
+    "sam": {"new-request", "catalogue", "my-requests", "downloads", "budget"},
+    "carol": {"inbox", "dossier", "releases", "policies", "budget"},
+    "dana": {"inbox", "dossier", "releases", "policies", "datasets", "budget"},
+    "ada": {"inbox", "dossier", "releases", "policies", "budget", "access-log"},
     "amal": {"people"},
 }
 
@@ -121,7 +122,7 @@ THEIRS = {
 def test_a_typed_address_of_a_page_for_another_role_is_answered_in_words(
     desk: Any, open_as: Any, person: str
 ) -> None:
-    for page in ("inbox", "dossier", "new-request", "my-requests", "budget", "access-log", "people"):
+    for page in (place.url for place in PLACES):
         at = open_as(person, page)
         assert not at.exception
         refused = any("This page is for the" in text for text in words(at))
@@ -172,9 +173,9 @@ def test_a_requester_sees_no_exact_number_of_the_audit(desk: Any, open_as: Any) 
     ]
     canaries = {text[:7] for number in exact if len(text := repr(abs(number))) > 7 and "e" not in text}
     assert len(canaries) >= 3
-    for page in ("new-request", "my-requests", "budget"):
+    for page in ("new-request", "catalogue", "my-requests", "downloads", "budget"):
         shown = everything(open_as("sam", page))
-        assert "rand" in shown
+        assert "Sam Rivera" in shown
         assert not [canary for canary in canaries if canary in shown]
     with_numbers = press(open_as("carol", request=desk.view.id), "Show exact numbers (this look is logged)")
     assert any(canary in everything(with_numbers) for canary in canaries)
@@ -195,22 +196,68 @@ def ticks(desk: Any) -> tuple[str, ...]:
     return tuple(desk.platform.dossier("carol", desk.view.id).body["must_tick"])
 
 
-@pytest.mark.parametrize("person", ["sam", "carol"])
-def test_the_budget_board_shows_what_the_ledger_says(desk: Any, open_as: Any, person: str) -> None:
+def cells(table: Any) -> list[dict[str, str]]:
+    """A table of a page as rows of text; the first column under its name."""
+    frame = table.value.reset_index()
+    return [{name: str(cell).replace("\\", "") for name, cell in row.items()} for _, row in frame.iterrows()]
+
+
+def test_the_budget_board_shows_what_the_ledger_says(desk: Any, open_as: Any) -> None:
     desk.platform.submit("noor", form())
-    at = open_as(person, "budget")
-    scopes = desk.platform.budget(person)
-    shown = at.table[0].value
-    theirs = ["requester"] * (1 if person == "sam" else 2)
-    assert [scope.kind for scope in scopes] == ["id_space", "dataset", "table", *theirs]
+    at = open_as("carol", "budget")
+    scopes = desk.platform.budget("carol")
+    assert [scope.kind for scope in scopes] == ["id_space", "dataset", "table", *["requester"] * 2]
+    shown = [*cells(at.table[0]), *cells(at.table[1])]
     assert len(shown) == len(scopes)
-    for scope, (_, row) in zip(scopes, shown.iterrows(), strict=True):
-        numbers = [round(float(row[name].replace("\\", "")) * 1e9) for name in ("Cap (rho)", "Spent", "Held")]
-        assert numbers == [scope.rho_cap_nano, scope.spent_nano, scope.held_nano]
-        told = [row[name].replace("\\", "") for name in ("Promise", "Spent so far")]
-        assert told == [scope.epsilon_cap, scope.epsilon_spent]
+    for scope, row in zip(scopes, shown, strict=True):
+        numbers = [round(float(row[name]) * 1e9) for name in ("Cap (rho)", "Spent", "Held", "Left")]
+        assert numbers == [scope.rho_cap_nano, scope.spent_nano, scope.held_nano, scope.left_nano]
+        assert (row["Promise"], row["Spent so far"]) == (scope.epsilon_cap, scope.epsilon_spent)
+    assert [row["Requester"] for row in shown[3:]] == ["noor", "sam"]
     assert SPENT_NOTE in everything(at)
-    assert ("noor" in everything(at)) == (person == "carol")
+
+
+@pytest.mark.parametrize("place", [0, 3])
+def test_the_board_follows_a_budget_by_the_entries_of_the_ledger(desk: Any, open_as: Any, place: int) -> None:
+    desk.platform.submit("noor", form())
+    at = open_as("ada", "budget")
+    history = desk.platform.board.history("ada")[place]
+    at.selectbox(key="scope").set_value(history.scope.id).run()
+    rows = cells(at.table[2])
+    assert [int(row["Entry"]) for row in rows] == [step.seq for step in history.steps[::-1]]
+    for row, step in zip(rows, history.steps[::-1], strict=True):
+        numbers = [round(float(row[name]) * 1e9) for name in ("Cap (rho)", "Spent", "Held", "Left")]
+        assert numbers == [step.cap_nano, step.spent_nano, step.held_nano, step.left_nano]
+        assert row["Asked for by"] == (step.requester or "nobody")
+
+
+def test_a_requesters_board_has_bands_and_no_amount(desk: Any, open_as: Any) -> None:
+    desk.platform.submit("noor", form())
+    at = open_as("sam", "budget")
+    text = everything(at)
+    assert text.count("is left") >= 4
+    for scope in desk.platform.budget("carol"):
+        for nano in (scope.spent_nano, scope.held_nano, scope.left_nano):
+            assert not nano or f"{nano / 1e9:.9f}".rstrip("0") not in text
+    assert "noor" not in text
+    assert not [button for button in at.button if button.label.startswith("Pause")]
+
+
+def test_a_dataset_is_paused_and_resumed_on_the_board_with_a_reason(desk: Any, open_as: Any) -> None:
+    at = press(open_as("carol", "budget"), "Pause rand\\-health")
+    assert any("This needs a written reason" in text for text in words(at))
+    at.text_area(key="Pause-why-rand-health").set_value("The consent forms are being checked.").run()
+    press(at, "Pause rand\\-health")
+    (pause,) = desk.platform.releases.paused("dana")
+    assert (pause.dataset_id, pause.person) == ("rand-health", "carol")
+    theirs = words(open_as("sam", "budget"))
+    assert any("Paused" in text for text in theirs)
+    assert not any("consent forms" in text for text in theirs)
+    at = open_as("dana", "budget")
+    assert any("consent forms" in text for text in words(at))
+    at.text_area(key="Resume-why-rand-health").set_value("They are complete, all of them.").run()
+    press(at, "Resume rand\\-health")
+    assert desk.platform.releases.paused("dana") == []
 
 
 def test_the_price_on_the_form_is_the_price_that_is_held(empty_desk: Any, open_as: Any) -> None:
@@ -366,7 +413,7 @@ def test_a_ledger_that_is_not_the_one_that_was_witnessed_is_shown_and_cannot_be_
 def test_a_queued_request_shows_its_stages_and_can_be_cancelled(empty_desk: Any, open_as: Any) -> None:
     made = empty_desk.platform.submit("sam", form())
     at = open_as("sam", "my-requests")
-    assert any("▶ now" in block.value and "queued" in block.value for block in at.code)
+    assert any("**Queued** · now" in text and "**Started** · to come" in text for text in words(at))
     press(at, "Cancel this request")
     assert empty_desk.platform.request("sam", made.id).state == "cancelled"
     assert {scope.held_nano for scope in empty_desk.platform.budget("sam")} == {0}
@@ -378,5 +425,5 @@ def test_cancelling_too_late_changes_nothing_and_says_so(empty_desk: Any, open_a
     at = open_as("sam", "my-requests")
     empty_desk.sql("UPDATE request SET state = 'running', stage = 'fitting' WHERE id = ?", made.id)
     at.run()
-    assert any("▶ now" in block.value.splitlines()[3] for block in at.code)
+    assert any("**Encoding** · done" in text and "**Fitting** · now" in text for text in words(at))
     assert "Cancel this request" not in labels(at)

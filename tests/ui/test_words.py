@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from dpsynth.accounting import statement
 from dpsynth.ui.budget import scope_bar
+from dpsynth.ui.ledger_words import meaning
 from dpsynth.ui.places import BUDGET, INBOX, NEW_REQUEST, home_of
 from dpsynth.ui.words import (
     SPENT_NOTE,
@@ -100,3 +103,11 @@ def test_addresses_are_parted_so_that_none_becomes_a_link() -> None:
     assert escaped("www.example") == f"www{joiner}\\.example"
     assert escaped("dana@example") == f"dana{joiner}\\@example"
     assert joiner not in escaped("epsilon: 1, rho 0.02, a/b, 3 @ 4")
+
+
+def test_every_kind_of_ledger_entry_that_the_program_writes_has_words() -> None:
+    program = Path(__file__).parents[2] / "dpsynth"
+    written = re.compile(r'append\(\s*connection,\s*"([a-z ]+)"')
+    kinds = {kind for path in program.rglob("*.py") for kind in written.findall(path.read_text())}
+    assert len(kinds) > 20
+    assert [kind for kind in sorted(kinds) if not meaning(kind)] == []
