@@ -44,6 +44,7 @@ audit-mutants: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.run
 	$(BIN)/python -m benchmarks.ledger
+	$(BIN)/python -m benchmarks.verifying
 
 # All two-way marginals of ROWS made-up rows of COLUMNS columns: the vault, DuckDB, numpy; about ten minutes.
 bench-counting: $(VENV)/.dev
