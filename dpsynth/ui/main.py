@@ -138,7 +138,7 @@ def _menu(session: Session | None) -> st.Page:
         )
         for place in (START, *PLACES)
     ]
-    return st.navigation(pages)
+    return st.navigation(pages, expanded=True)  # whoever holds two roles sees all their pages too
 
 
 def _runner(place: Place, session: Session | None) -> Callable[[], None]:

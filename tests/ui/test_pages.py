@@ -111,9 +111,19 @@ def test_a_broken_state_is_refused_in_words(tmp_path: Path, monkeypatch: pytest.
 
 THEIRS = {
     "sam": {"new-request", "catalogue", "my-requests", "downloads", "budget"},
-    "carol": {"inbox", "dossier", "releases", "policies", "budget"},
-    "dana": {"inbox", "dossier", "releases", "policies", "datasets", "budget"},
-    "ada": {"inbox", "dossier", "releases", "policies", "budget", "access-log"},
+    "carol": {"inbox", "dossier", "releases", "policies", "budget", "attack-reports", "ledger", "verify"},
+    "dana": {"inbox", "dossier", "releases", "policies", "datasets", "budget", "ledger", "verify"},
+    "ada": {
+        "inbox",
+        "dossier",
+        "releases",
+        "policies",
+        "budget",
+        "attack-reports",
+        "ledger",
+        "access-log",
+        "verify",
+    },
     "amal": {"people"},
 }
 
