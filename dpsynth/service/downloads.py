@@ -18,7 +18,7 @@ from dpsynth.publish.catalogue import Listed
 from dpsynth.publish.keys import load_public_keys
 from dpsynth.publish.revocation import REASONS
 from dpsynth.publish.verify import Outside, verify_bundle
-from dpsynth.service.extending import extension_file
+from dpsynth.service.extending import extension_file, file_name
 from dpsynth.service.offered import READERS
 from dpsynth.service.people import require_role
 from dpsynth.service.proving import revocation_list
@@ -73,6 +73,7 @@ class Bundle:
     data: bytes
     sha256: str
     extension: bytes | None
+    extension_name: str
 
 
 def downloads(store: Store, home: Path, actor: str) -> tuple[Download, ...]:
@@ -130,7 +131,7 @@ def fetch(store: Store, home: Path, actor: str, request_id: str) -> Bundle:
     # The list was signed a moment after ``now``.
     verify_bundle(folder, load_public_keys(home / "keys"), datetime.now(UTC), outside)
     data = zip_of(folder)
-    found = Bundle(f"{folder.name}.zip", data, sha256_hex(data), extension)
+    found = Bundle(f"{folder.name}.zip", data, sha256_hex(data), extension, file_name(row.id))
     with store.write() as connection:
         require_role(connection, actor, *READERS)
         # It may have been revoked while it was packed.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from dpsynth.core.errors import DpsynthError
-from dpsynth.service import Download
+from dpsynth.service import Bundle, Download
 from dpsynth.ui.session import Session
 from dpsynth.ui.show import badge, refusals_shown, say, show_refusal, words_of_others
 from dpsynth.ui.words import RECALL, RELEASE_STATES, escaped, local_time
@@ -92,7 +92,7 @@ def _fetch(session: Session, one: Download) -> None:
         on_click="ignore",
         key=f"list-{one.id}",
     )
-    extended = _extension(one, bundle.extension)
+    extended = _extension(bundle)
     st.caption("SHA-256 of the file, as the ledger names it: the same bundle always gives the same bytes.")
     st.code(bundle.sha256, language=None, wrap_lines=True)
     folder = bundle.name.removesuffix(".zip")
@@ -104,21 +104,20 @@ def _fetch(session: Session, one: Download) -> None:
     )
 
 
-def _extension(one: Download, data: bytes | None) -> str:
+def _extension(bundle: Bundle) -> str:
     """A button for the later end of its permission, where there is one, and what verifying it then needs."""
-    if data is None:
+    if bundle.extension is None:
         return ""
-    name = f"extension-{one.id}.json"
     st.download_button(
         "Download the extension of its permission",
-        data,
-        file_name=name,
+        bundle.extension,
+        file_name=bundle.extension_name,
         mime="application/json",
         icon=":material/download:",
         on_click="ignore",
-        key=f"extension-{one.id}",
+        key=f"extension-{bundle.name}",
     )
-    return f" --extension {name}"
+    return f" --extension {bundle.extension_name}"
 
 
 def _prepare(session: Session, one: Download) -> None:

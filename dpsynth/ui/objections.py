@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import streamlit as st
 
-from dpsynth.core.errors import DpsynthError
 from dpsynth.service import Dossier, Objection, RequestView
-from dpsynth.ui.places import flash
+from dpsynth.ui.acting import act
 from dpsynth.ui.session import Session
-from dpsynth.ui.show import show_refusal, table, words_of_others
+from dpsynth.ui.show import table, words_of_others
 from dpsynth.ui.words import local_time
 
 __all__ = ["auditors"]
@@ -42,13 +39,13 @@ def auditors(session: Session, view: RequestView, found: Dossier, fresh: bool) -
 def _say(session: Session, view: RequestView, found: Dossier, mine: Objection | None, reviewed: bool) -> None:
     room, actor = session.platform.reviews, session.person.id
     if not reviewed and st.button("Sign as reviewed", icon=":material/fact_check:", key="review"):
-        _do(
+        act(
             lambda: room.review(session.actor, view.id, found.sha256, session.sign_in),
             "You signed that you reviewed the dossier. It approves nothing.",
         )
     if mine is not None:
         if st.button("Withdraw my objection", icon=":material/undo:", key="withdraw"):
-            _do(
+            act(
                 lambda: room.withdraw(session.actor, mine.id, session.sign_in), "Your objection is withdrawn."
             )
         return
@@ -59,17 +56,7 @@ def _say(session: Session, view: RequestView, found: Dossier, mine: Objection | 
         key=f"objection-{actor}-{view.id}",
     )
     if st.button("Object", icon=":material/front_hand:", key="object"):
-        _do(
+        act(
             lambda: room.object(session.actor, view.id, found.sha256, reason, session.sign_in),
             "Your objection bars this release.",
         )
-
-
-def _do(act: Callable[[], object], done: str) -> None:
-    try:
-        act()
-    except DpsynthError as error:
-        show_refusal(error)
-        return
-    flash(done)
-    st.rerun()

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import streamlit as st
 
-from dpsynth.core.errors import DpsynthError
 from dpsynth.service import PersonKey, Proposal, account_text
-from dpsynth.ui.places import flash
+from dpsynth.ui.acting import act
 from dpsynth.ui.session import Session
-from dpsynth.ui.show import refusals_shown, show_refusal, table
+from dpsynth.ui.show import refusals_shown, table
 from dpsynth.ui.signin import step_up
 from dpsynth.ui.words import ROLES, escaped, local_time, role_text
 
@@ -92,12 +89,12 @@ def _proposal(session: Session, one: Proposal, fresh: bool) -> None:
             key=f"confirm-{one.id}",
         )
         if confirm:
-            _do(
+            act(
                 lambda: session.platform.access.confirm(session.actor, one.id, session.sign_in),
                 f"Done: {_text(one)}.",
             )
         if right.button("Withdraw", icon=":material/undo:", key=f"withdraw-{one.id}"):
-            _do(lambda: session.platform.access.withdraw(session.actor, one.id), "The proposal is withdrawn.")
+            act(lambda: session.platform.access.withdraw(session.actor, one.id), "The proposal is withdrawn.")
 
 
 def _propose(session: Session, others: list[PersonKey]) -> None:
@@ -117,7 +114,7 @@ def _propose(session: Session, others: list[PersonKey]) -> None:
         issuer = st.text_input("Issuer (iss), as the provider writes it", max_chars=255)
         subject = st.text_input("Subject (sub)", max_chars=255)
     if st.button("Propose" if kind != "take" or detail == "admin" else "Take it now", key="propose"):
-        _do(lambda: _send(session, kind, person, detail, (issuer, subject)), "Done.")
+        act(lambda: _send(session, kind, person, detail, (issuer, subject)), "Done.")
 
 
 def _send(session: Session, kind: str, person: str, detail: str, account: tuple[str, str]) -> None:
@@ -135,7 +132,7 @@ def _add(session: Session) -> None:
     name = st.text_input("Full name", max_chars=100)
     person_id = st.text_input("Id: lower-case letters, digits, dashes", max_chars=63)
     if st.button("Add without a role", key="add-person"):
-        _do(
+        act(
             lambda: session.platform.add_person(person_id, name, (), session.actor),
             f"Added {person_id}. Propose a role next.",
         )
@@ -157,13 +154,3 @@ def _decided(found: list[Proposal]) -> None:
             for one in found[::-1]
         ]
     )
-
-
-def _do(act: Callable[[], object], done: str) -> None:
-    try:
-        act()
-    except DpsynthError as error:
-        show_refusal(error)
-        return
-    flash(escaped(done))
-    st.rerun()

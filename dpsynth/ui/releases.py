@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import date
 
 import streamlit as st
 
-from dpsynth.core.errors import DpsynthError
 from dpsynth.service import ExtensionView, ReleaseView
-from dpsynth.ui.places import DOSSIER, flash, go
+from dpsynth.ui.acting import act
+from dpsynth.ui.places import DOSSIER, go
 from dpsynth.ui.revoking import revoke_form
 from dpsynth.ui.session import Session
-from dpsynth.ui.show import badge, refusals_shown, show_refusal, table, words_of_others
+from dpsynth.ui.show import badge, refusals_shown, table, words_of_others
 from dpsynth.ui.signin import step_up
 from dpsynth.ui.words import RECALL, Word, escaped, local_time, role_text
 
@@ -114,7 +113,7 @@ def _extend(session: Session, one: ReleaseView, fresh: bool) -> None:
         label = "Propose and sign"
         if st.button(label, key=f"extend-{one.request}", disabled=not fresh, icon=":material/signature:"):
             room = session.platform.releases
-            _do(
+            act(
                 lambda: room.extend(session.actor, one.request, str(day), reason, session.sign_in),
                 "You proposed the extension and signed it. It waits for the other signatures.",
             )
@@ -142,19 +141,9 @@ def _waiting(session: Session, one: ReleaseView, found: ExtensionView, fresh: bo
         key=f"sign-{found.id}",
     )
     if sign:
-        _do(
+        act(
             lambda: room.sign_extension(session.actor, found.id, session.sign_in),
             "Your signature is in. Once all have signed, extension files lie beside the bundles.",
         )
     if not own and right.button("Withdraw it", icon=":material/undo:", key=f"withdraw-{found.id}"):
-        _do(lambda: room.withdraw_extension(session.actor, found.id), "The proposed extension is withdrawn.")
-
-
-def _do(act: Callable[[], object], done: str) -> None:
-    try:
-        act()
-    except DpsynthError as error:
-        show_refusal(error)
-        return
-    flash(done)
-    st.rerun()
+        act(lambda: room.withdraw_extension(session.actor, found.id), "The proposed extension is withdrawn.")

@@ -17,7 +17,7 @@ from dpsynth.core.errors import BadInput, Conflict, IntegrityError, PolicyRefusa
 from dpsynth.publish.keys import load_public_keys
 from dpsynth.publish.offline import verify_files
 from dpsynth.publish.verify import Outside, verify_bundle
-from dpsynth.service import Platform, RequestForm, pipeline, samples
+from dpsynth.service import Platform, RequestForm, downloads, pipeline, samples
 from dpsynth.service.samples import SampleForm
 
 Form = Callable[..., RequestForm]
@@ -130,6 +130,27 @@ def test_rows_are_drawn_while_the_extension_lasts_and_the_delivered_copy_lies_be
     (tmp_path / "out").mkdir()
     desk.platform.releases.deliver("carol", desk.request, str(tmp_path / "out"))
     assert (tmp_path / "out" / desk.file.name).read_bytes() == desk.file.read_bytes()
+
+
+def test_whoever_downloads_an_extended_release_gets_what_verifies_it(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert desk.platform.requester.fetch("otto", desk.request).extension is None
+    desk.platform.releases.sign_extension("dana", desk.extend())
+    later = SimpleNamespace(now=lambda zone: datetime.now(zone) + timedelta(days=10))  # it ended in five
+    monkeypatch.setattr(downloads, "datetime", later)
+    bundle = desk.platform.requester.fetch("otto", desk.request)
+    assert (bundle.extension, bundle.extension_name) == (desk.file.read_bytes(), desk.file.name)
+    (one,) = desk.platform.requester.downloads("otto")
+    (fact,) = desk.platform.requester.offers("otto")[0].releases
+    assert one.offered
+    assert one.expires == fact.expires == desk.release.until > desk.release.stated
+
+
+def test_a_withdrawn_dataset_is_offered_to_nobody(desk: Desk) -> None:
+    assert desk.platform.requester.offers("sam")
+    desk.platform.rulebook.withdraw("dana", "rand-health", WHY)
+    assert desk.platform.requester.offers("sam") == ()
 
 
 def test_who_signs_an_extension_is_as_for_the_release(desk: Desk) -> None:
