@@ -129,6 +129,13 @@ def _interval_row(one: Interval) -> alt.LayerChart | alt.FacetChart:
         shape=alt.Shape("Mark:N", scale=names, legend=None),
         color=alt.Color("Mark:N", scale=colors, legend=None),
     )
-    words = dots.mark_text(dy=-13, fontSize=11, color="#1b2733").encode(text="Mark:N")
+    # Above and below, so that neither covers the other where the two are close.
+    above, below = (
+        dots.transform_filter(f"datum.Mark == '{mark}'")
+        .mark_text(dy=dy, fontSize=11, color="#1b2733")
+        .encode(text="Mark:N")
+        for mark, dy in (("estimate", -13), ("limit", 15))
+    )
     # Room at the right for the half of the last number that stands beyond the axis.
-    return alt.layer(interval, signs, words).properties(height=85, padding={"left": 5, "right": 18})
+    layers = alt.layer(interval, signs, above, below)
+    return layers.properties(height=85, padding={"left": 5, "right": 18})

@@ -25,11 +25,13 @@ SMALL = 36_000_000  # epsilon about 1, so that few fits tell a sign
 
 
 @dataclass(frozen=True)
-class Quarter(OpenDPNoise):
-    """A quarter of the declared noise."""
+class Weaker(OpenDPNoise):
+    """Noise so many times weaker than declared."""
+
+    times: float
 
     def gaussian(self, counts, scale):
-        return super().gaussian(counts, scale / 4.0)
+        return super().gaussian(counts, scale / self.times)
 
 
 class Silent(OpenDPNoise):
@@ -103,7 +105,7 @@ def played(pipeline, plan):
 
 
 def test_a_quarter_of_the_noise_is_seen_in_the_answers(make_pipeline, games_plan) -> None:
-    found = played(make_pipeline(LARGE, noise=Quarter()), games_plan("G2", fits=150))
+    found = played(make_pipeline(LARGE, noise=Weaker(4.0)), games_plan("G2", fits=150))
     assert found["G2"].outcome == "fail"
     assert found["G2"].p_value <= 0.001
     assert found["G2"].estimate > float(found["G2"].threshold)
@@ -202,11 +204,11 @@ def test_fits_that_all_crash_and_domains_without_a_choice_are_inconclusive(make_
 def test_three_looks_stop_early_at_a_fault_and_count_every_fit_otherwise(make_pipeline, games_plan) -> None:
     plan = games_plan("G2", fits=180, looks=3, unit_fits=20)
     seen = {}
-    for noise in (Quarter(), OpenDPNoise()):
+    for noise in (Weaker(16.0), OpenDPNoise()):
         store = MemoryStore()
         found = run_games(make_pipeline(LARGE, noise=noise), plan, Here(), os_generator(), store=store)
         seen[type(noise)] = sum(map(len, store.known.values())), {one.id: one.outcome for one in found}
-    assert seen[Quarter][1]["G2"] == "fail"
-    assert seen[Quarter][0] < 360
+    assert seen[Weaker][1]["G2"] == "fail"
+    assert seen[Weaker][0] < 360
     assert seen[OpenDPNoise][0] == 360
     assert "fail" not in seen[OpenDPNoise][1].values()
