@@ -150,6 +150,15 @@ def _attacks(body: dict[str, Any], t: _Cut) -> str:
     )
 
 
+def _useful(body: dict[str, Any], t: _Cut) -> str:
+    """Measures that were paid for; the exact ones never leave the review room."""
+    found = body.get("utility")
+    if not found:
+        return ""
+    lines = found["sentences"][:_MOST_LINES] or [found["plain"]]
+    return "<h2>How useful the rows are</h2>" + "".join(f"<p>{t(one, 200)}</p>" for one in lines)
+
+
 def _harm(body: dict[str, Any], t: _Cut) -> str:
     words = body.get("harm")
     if not words:
@@ -188,7 +197,7 @@ def _decision(body: dict[str, Any], t: _Cut) -> str:
 def _whole(found: Dossier, most: int) -> str:
     """All parts, the failing items first; no text is longer than ``most`` characters."""
     body, t = found.body, _cut(most)
-    parts = _verdict, _leaves, _promise, _budget, _attacks, _harm, _changed, _decision
+    parts = _verdict, _leaves, _promise, _budget, _attacks, _useful, _harm, _changed, _decision
     head = f"<h1>Dossier of release {t(body['release_id'])}</h1>"
     foot = f"<p>SHA-256 of the dossier: <code>{escape(found.sha256)}</code></p>"
     return "".join([head, *(part(body, t) for part in parts), foot])

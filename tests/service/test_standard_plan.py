@@ -13,7 +13,7 @@ from dpsynth.policy.loader import load_policy
 from dpsynth.service import Platform, RequestForm
 
 ROOT = Path(__file__).parents[2]
-SMALL = {"fits: 600": "fits: 30", "canaries: 1000": "canaries: 40", "copy_fits: 90": "copy_fits: 3"}
+SMALL = {"fits: 600": "fits: 30", "canaries: 1000": "canaries: 40", "copy_fits: 180": "copy_fits: 3"}
 """The shipped plan takes half an hour; everything that takes long is made smaller."""
 
 

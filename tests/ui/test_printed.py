@@ -27,6 +27,7 @@ def crowded(found: Dossier) -> Dossier:
     body["audit"] = body["audit"] | {"checks": checks, "why": [LONG[:300]] * 20, "could_have_found": LONG}
     body["checks"] = [{"name": "A check", "ok": False, "plain": LONG}] * 3
     body["request"] = body["request"] | {"purpose": LONG, "recipients": LONG}
+    body["utility"] = body["utility"] | {"sentences": [LONG] * 20}
     body["harm"] = dict.fromkeys(("utility", "bias", "other_releases"), LONG)
     body["guarantee"] = body["guarantee"] | {"unit_note": LONG}
     line = {"what": LONG, "before": LONG, "now": LONG}
@@ -43,12 +44,14 @@ def test_failing_items_come_first_and_all_parts_are_there(desk: Any) -> None:
         "The promise",
         "Budget before, this, after",
         "Attacks",
+        "How useful the rows are",
         "Who might be hurt, and what it is for",
         "What changed since the last release",
         "Decision",
     ]
     assert "Nothing of this dataset has been published before." in page
     assert "could become at most 74 in 100 sure" in page
+    assert "None were bought" in page
     assert found.sha256 in page
     failing = printed(crowded(found))
     assert failing.index("FAIL") < failing.index("<h2>")
