@@ -40,8 +40,8 @@ def _in_bands(session: Session) -> None:
         st.info(_NONE)
     table([{"Budget": one.title, "Promise": one.promise, "About how much": one.band} for one in bands])
     st.caption(
-        "Requesters see bands: exact amounts would tell what others asked for and when. New request says "
-        "whether a request fits before you submit it."
+        "Requesters see quarters, and no history: who asked for what, and when, is not theirs to read. New "
+        "request says what a request would cost and leave, and whether it fits, before you submit it."
     )
 
 

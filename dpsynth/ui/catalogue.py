@@ -41,7 +41,7 @@ def _offer(session: Session, offer: Offer) -> None:
     with st.container(border=True):
         left, right = st.columns([5, 2], vertical_alignment="center")
         with left:
-            st.subheader(escaped(policy.title))
+            st.header(escaped(policy.title))
             st.caption(f"{escaped(info.dataset_id)} · policy version {escaped(policy.version)}")
         with right:
             if session.has("data_scientist") and st.button(

@@ -41,7 +41,7 @@ def page(session: Session) -> None:
 def _card(session: Session, one: Download) -> None:
     with st.container(border=True):
         badge(RELEASE_STATES[one.state])
-        st.subheader(f"{escaped(one.dataset_id)} with {escaped(one.synthesizer)}")
+        st.header(f"{escaped(one.dataset_id)} with {escaped(one.synthesizer)}")
         ends = f" · permission ends {local_time(one.expires)}" if one.expires else ""
         st.markdown(f"`{one.id}` · epsilon {one.epsilon} at delta {escaped(one.delta)}{ends}")
         if one.rows:

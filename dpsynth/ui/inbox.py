@@ -23,17 +23,17 @@ def page(session: Session) -> None:
         waiting = [view for view in found if view.state in _OPEN]
         mine = [view for view in waiting if _asked(session, view)]
         others = [view for view in waiting if view not in mine]
-        st.subheader(f"Waiting for you: {len(mine)}")
+        st.header(f"Waiting for you: {len(mine)}")
         if not mine:
             st.write("No request waits for you.")
         for view in mine:
             _card(view)
         _elsewhere(session)
         if others:
-            st.subheader(f"Waiting for somebody else: {len(others)}")
+            st.header(f"Waiting for somebody else: {len(others)}")
             for view in others:
                 _card(view)
-        st.subheader("All other requests")
+        st.header("All other requests")
         _rest([view for view in found if view.state not in _OPEN])
 
 

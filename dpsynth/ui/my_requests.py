@@ -57,7 +57,7 @@ def _one(session: Session, request_id: str) -> None:
 def _card(session: Session, view: RequestView, opened: bool = False) -> None:
     with st.container(border=True):
         badge(STATES[view.state])
-        st.subheader(f"{escaped(view.dataset_id)} with {escaped(view.synthesizer)}")
+        st.header(f"{escaped(view.dataset_id)} with {escaped(view.synthesizer)}")
         st.markdown(
             f"`{view.id}` · asked {age_text(view.created)} ago{_until(view)} · "
             f"rho {rho_text(view.rho_nano)} (epsilon {view.epsilon} at delta {view.delta})"

@@ -141,7 +141,7 @@ def _priced(draft: _Draft, policy: Policy) -> RequestForm:
 
 
 def _price(session: Session, draft: _Draft, policy: Policy) -> Quote | None:
-    st.subheader("What it costs")
+    st.header("What it costs")
     try:
         quote = session.platform.quote(session.actor, _priced(draft, policy))
     except DpsynthError as error:

@@ -260,7 +260,7 @@ def _welcome(platform: Platform, people: list[Person], over: bool) -> None:
     ]
     for column, person in places:
         with column, st.container(border=True):
-            st.subheader(escaped(person.name))
+            st.header(escaped(person.name))
             st.text(", ".join(role_text(role) for role in person.roles))
             label = f"Continue as {escaped(person.name)}"
             st.button(label, key=f"choose-{person.id}", on_click=_choose, args=(platform, person.id))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -49,14 +49,17 @@ ROUNDS = 20
 
 @pytest.fixture
 def audited(plan, mutants) -> Callable[..., dict[str, CheckResult]]:
-    """The structural tests of the quick plan, S5 where it is asked for; the surrogate rows are fewer."""
+    """Structural tests of the quick plan, all of them or those named; the surrogate rows are fewer."""
 
-    def audit(pipeline, s5: bool = False) -> dict[str, CheckResult]:
+    def audit(pipeline, named: Sequence[str] = (*sorted(ALL), "S5")) -> dict[str, CheckResult]:
         section = StructuralSection.model_construct(
             repeat_alpha=1e-4, repeat_correlation_needed=0.9, repeat_processes=True, repeat_seconds=300
         )
-        tests = ("S1", "S3", "S4", *(["S5"] if s5 else []))
-        changed = {"surrogate_rows": 300, "tests": tests, "structural": section}
+        tests, training = (
+            tuple(test for test in known if test in named)
+            for known in (("S1", "S3", "S4", "S5"), plan.training_tests)
+        )
+        changed = {"surrogate_rows": 300, "tests": tests, "training_tests": training, "structural": section}
         results = run_structural(pipeline, plan.model_copy(update=changed), os_generator())
         return {result.id: result for result in results}
 
@@ -65,13 +68,14 @@ def audited(plan, mutants) -> Callable[..., dict[str, CheckResult]]:
 
 @pytest.mark.parametrize("max_rows", [1, 3])
 def test_a_correct_training_passes_every_test(mutants, audited, max_rows) -> None:
-    results = audited(mutants("training").correct(max_rows=max_rows), s5=max_rows == 1)
+    named = sorted(ALL | ({"S5"} if max_rows == 1 else set()))
+    results = audited(mutants("training").correct(max_rows=max_rows), named)
     assert {result.outcome for result in results.values()} == {"pass"}
     assert set(results) >= ALL
 
 
 def test_a_correct_count_passes_every_test(mutants, audited) -> None:
-    results = audited(mutants("marginal").correct(), s5=True)
+    results = audited(mutants("marginal").correct())
     assert {result.outcome for result in results.values()} == {"pass"}
 
 
@@ -83,7 +87,7 @@ def test_each_audit_finds_a_planted_fault_by_the_tests_that_owe_it(mutants, audi
     assert mutant.id == QUICK[module][place]
     found = 0
     for _ in range(ROUNDS):
-        results = audited(mutant.pipeline(), s5="S5" in mutant.caught_by)
+        results = audited(mutant.pipeline(), mutant.caught_by)
         found += {name for name, one in results.items() if one.outcome == "fail"} >= set(mutant.caught_by)
     assert found == ROUNDS
 

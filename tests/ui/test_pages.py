@@ -169,7 +169,7 @@ def test_words_of_the_requester_are_never_markup(desk: Any, open_as: Any, person
     assert any(desk.view.purpose == element.value for element in at.text)
     for piece in ("<script>", "javascript:", "LaTeX", ":smile:"):
         assert piece in desk.view.purpose
-        elsewhere = [*at.markdown, *at.caption, *at.info, *at.title, *at.subheader]
+        elsewhere = [*at.markdown, *at.caption, *at.info, *at.title, *at.header, *at.subheader]
         assert not any(piece in element.value for element in elsewhere)
 
 

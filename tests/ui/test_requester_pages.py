@@ -336,6 +336,6 @@ def test_hostile_words_of_the_requester_are_text_on_their_own_pages(
     purpose = published_desk.view.purpose
     assert "<script>" in purpose
     assert any(purpose == one.value for one in at.text)
-    elsewhere = [*at.markdown, *at.caption, *at.info, *at.title, *at.subheader]
+    elsewhere = [*at.markdown, *at.caption, *at.info, *at.title, *at.header, *at.subheader]
     for piece in ("<script>", "javascript:", "LaTeX", ":smile:"):
         assert not any(piece in one.value for one in elsewhere)
