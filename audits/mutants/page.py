@@ -29,6 +29,8 @@ def page(found: dict[str, Any]) -> str:
         "",
         "Each fault is planted in a pipeline that is otherwise correct, and audited with fresh entropy by",
         "the plan of its tier. A run counts as found where every test that owes the fault a flag fails.",
+        "Stale: audits of other sources or of another version of the plan. They count for nothing here, and",
+        "stand with all others in [mutants.jsonl](mutants.jsonl), hits and misses.",
         "",
         "![Share of runs in which each planted fault was found](mutants.svg)",
         "",

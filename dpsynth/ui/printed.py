@@ -155,8 +155,9 @@ def _useful(body: dict[str, Any], t: _Cut) -> str:
     found = body.get("utility")
     if not found:
         return ""
-    lines = found["sentences"][:_MOST_LINES] or [found["plain"]]
-    return "<h2>How useful the rows are</h2>" + "".join(f"<p>{t(one, 200)}</p>" for one in lines)
+    lines = found["sentences"] or [found["plain"]]
+    shown = "".join(f"<p>{t(one, 200)}</p>" for one in lines[:_MOST_LINES])
+    return "<h2>How useful the rows are</h2>" + shown + (_MORE if len(lines) > _MOST_LINES else "")
 
 
 def _harm(body: dict[str, Any], t: _Cut) -> str:

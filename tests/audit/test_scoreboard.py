@@ -53,6 +53,15 @@ def test_a_mutant_that_its_test_does_not_flag_is_a_miss_on_the_page(board, mutan
         assert "1 of 1" in shown
 
 
+def test_what_every_audit_looks_at_needs_no_place_in_a_plan(board, mutants) -> None:
+    records, known, plans, good = board
+    always = replace(known[1], caught_by=("S0",))
+    run = replace(good, id=always.id, name=always.name, failed=("S0",))
+    for caught_by, outside in ((("S0",), False), (("S0", "S9"), True)):
+        found = records.summary([run], [replace(always, caught_by=caught_by)], plans, "code")
+        assert ("not in the plan" in mutants("page").page(found)) is outside
+
+
 @pytest.mark.parametrize("change", [{"code_sha256": "older"}, {"plan_sha256": "older"}])
 def test_a_run_of_other_sources_or_another_plan_is_stale_and_counts_for_nothing(
     board, mutants, change

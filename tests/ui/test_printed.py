@@ -58,6 +58,18 @@ def test_failing_items_come_first_and_all_parts_are_there(desk: Any) -> None:
     assert "[more in the pages]" in failing
 
 
+def test_measures_that_were_paid_for_are_printed_and_what_is_left_out_is_said(desk: Any) -> None:
+    found = desk.platform.dossier("carol", desk.view.id)
+    bought = [f"measure {at}: 0.0{at}, 0 to 0.1 at 95% confidence or more (charged)." for at in range(7)]
+    for most, more in ((4, False), (7, True)):
+        told = found.body["utility"] | {"sentences": bought[:most]}
+        page = printed(replace(found, body=dict(found.body) | {"utility": told}))
+        part = page.split("<h2>How useful the rows are</h2>")[1].split("<h2>")[0]
+        assert [one in part for one in bought[:5]] == [at < most for at in range(5)]
+        assert ("[more in the pages]" in part) is more
+        assert "None were bought" not in page
+
+
 def test_no_word_of_a_person_is_markup(desk: Any) -> None:
     page = printed(desk.platform.dossier("carol", desk.view.id))
     assert "<script" not in page
