@@ -34,7 +34,7 @@ th, td { text-align: left; vertical-align: top; padding: .3mm 1.2mm .3mm 0; bord
 .two { column-count: 2; column-gap: 5mm }
 .bar { display: flex; height: 2.6mm; border: .2mm solid #333; width: 30mm }
 .small { font-size: 6.2pt } .small h2 { font-size: 7.4pt; margin-top: 1.2mm } .small p { margin: .3mm 0 }
-@media print { td, th { min-width: 15mm } }
+@media print { td, th { min-width: 15mm } .amount { white-space: nowrap } }
 .before { background: #0b3c5d } .this { background: repeating-linear-gradient(45deg, #fff, #fff .5mm,
   #e08e0b .5mm, #e08e0b 1.2mm) }
 .line { display: inline-block; border-bottom: .2mm solid #111; min-width: 42mm; height: 5mm }
@@ -122,7 +122,10 @@ def _budget(body: dict[str, Any], t: _Cut) -> str:
         bar = "".join(
             f'<i class="{name}" style="width:{100 * part / max(cap, 1):.2f}%"></i>' for name, part in shares
         )
-        amounts = [rho_text(one) for one in (before, this, int(scope["after_nano"]), cap, left)]
+        amounts = [
+            f'<span class="amount">{rho_text(one)}</span>'
+            for one in (before, this, int(scope["after_nano"]), cap, left)
+        ]
         rows.append([t(scope["title"], 90), *amounts, f'<div class="bar">{bar}</div>'])
     head = (
         "Budget (rho)",
@@ -151,11 +154,10 @@ def _attacks(body: dict[str, Any], t: _Cut) -> str:
 
 
 def _useful(body: dict[str, Any], t: _Cut) -> str:
-    """Measures that were paid for; the exact ones never leave the review room."""
-    found = body.get("utility")
-    if not found:
+    """Measures that were paid for; where none were, the words on harm say so."""
+    lines = (body.get("utility") or {}).get("sentences")
+    if not lines:
         return ""
-    lines = found["sentences"] or [found["plain"]]
     shown = "".join(f"<p>{t(one, 200)}</p>" for one in lines[:_MOST_LINES])
     return "<h2>How useful the rows are</h2>" + shown + (_MORE if len(lines) > _MOST_LINES else "")
 
