@@ -48,6 +48,7 @@ def page(session: Session) -> None:
             file_name="access-log.jsonl",
             mime="application/jsonl",
             icon=":material/download:",
+            on_click="ignore",
             key="export-log",
         )
 

@@ -11,6 +11,7 @@ from dpsynth.service import review_pictures
 from dpsynth.ui.charts import Interval, interval_chart
 from dpsynth.ui.session import Session
 from dpsynth.ui.show import badge, pictures, refusals_shown, say, table
+from dpsynth.ui.take_along import take_along
 from dpsynth.ui.watermark import watermarked
 from dpsynth.ui.words import RESULTS, Word, escaped, local_time
 
@@ -87,15 +88,15 @@ def _report(report: dict[str, Any]) -> None:
 
 def _export(session: Session, request_id: str) -> None:
     """Whatever leaves the screen says who took it, when, and of which request."""
-    st.download_button(
-        "Take the report along, with a watermark (this is logged)",
+    take_along(
+        session,
+        "the report, with a watermark (this is logged)",
         lambda: session.platform.attack_reports.export(session.actor, request_id),
         file_name=f"review-room-{request_id}.html",
         mime="text/html",
-        icon=":material/branding_watermark:",
-        help="Your name, the time and the request stand across every page of it, on paper too.",
         key="export-report",
     )
+    st.caption("Your name, the time and the request stand across every page of it, on paper too.")
 
 
 def _own_scale(check: dict[str, Any]) -> bool:

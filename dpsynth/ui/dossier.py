@@ -256,6 +256,7 @@ def _print(found: Dossier) -> None:
         file_name=f"dossier-{found.body['release_id']}.html",
         mime="text/html",
         icon=":material/print:",
+        on_click="ignore",
         help="Open it in a browser and print it, or save it as PDF. It holds no exact number of an attack.",
     )
 

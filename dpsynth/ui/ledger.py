@@ -11,6 +11,7 @@ from dpsynth.service import MOST_ENTRIES, ChainStatus, EntryView
 from dpsynth.ui.ledger_words import KINDS, meaning
 from dpsynth.ui.session import Session
 from dpsynth.ui.show import badge, refusals_shown, say, table
+from dpsynth.ui.take_along import take_along
 from dpsynth.ui.words import Word, escaped, local_time
 
 __all__ = ["page"]
@@ -177,12 +178,12 @@ def _take_along(session: Session, status: ChainStatus) -> None:
     if status.alarm:
         st.info("A ledger that is read-only signs no checkpoint: nothing to export.", icon=":material/lock:")
         return
-    st.download_button(
-        "Whole chain and a signed checkpoint (JSON lines)",
+    take_along(
+        session,
+        "the whole chain and a signed checkpoint (JSON lines)",
         lambda: platform.book.export(session.actor),
         file_name="ledger.jsonl",
         mime="application/jsonl",
-        icon=":material/download:",
         key="export-chain",
     )
     published = [view.id for view in platform.requests(session.actor) if view.state == "published"]
@@ -190,12 +191,12 @@ def _take_along(session: Session, status: ChainStatus) -> None:
         st.caption("No release is published: there is no ledger proof yet.")
         return
     chosen = str(st.selectbox("Release", published, key="proof-of"))
-    st.download_button(
-        "Ledger proof of this release",
+    take_along(
+        session,
+        "the ledger proof of this release",
         lambda: platform.releases.prove(session.actor, chosen),
         file_name=f"ledger-proof-{chosen}.json",
         mime="application/json",
-        icon=":material/download:",
-        help="It takes the place of ledger-proof.json in the bundle, and reaches up to now.",
         key="export-proof",
     )
+    st.caption("It takes the place of ledger-proof.json in the bundle, and reaches up to now.")

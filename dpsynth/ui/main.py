@@ -52,6 +52,7 @@ from dpsynth.ui.places import (
 from dpsynth.ui.session import Session, open_platform
 from dpsynth.ui.show import show_refusal
 from dpsynth.ui.signin import JUST_CHOSEN, demo_allowed, sign_in, where_to
+from dpsynth.ui.take_along import forget_made
 from dpsynth.ui.utility import forget_utility
 from dpsynth.ui.words import ROLES, escaped, role_text
 
@@ -114,6 +115,7 @@ def _page(session: Session, chosen: st.Page) -> None:
         forget_opened()
         forget_numbers()
         forget_utility()
+        forget_made()
     if chosen.url_path != DOWNLOADS.url:
         downloads.forget_bundle()
     flash()

@@ -46,6 +46,9 @@ QUICK = {
 ROUNDS = 20
 """Audits of each of them, with fresh entropy: each must find it."""
 
+ONE_FIT = {"S1", "S3", "S8"}
+"""Tests that read the first fit alone, so that no other need be made."""
+
 
 @pytest.fixture
 def audited(plan, mutants) -> Callable[..., dict[str, CheckResult]]:
@@ -60,6 +63,8 @@ def audited(plan, mutants) -> Callable[..., dict[str, CheckResult]]:
             for known in (("S1", "S3", "S4", "S5"), plan.training_tests)
         )
         changed = {"surrogate_rows": 300, "tests": tests, "training_tests": training, "structural": section}
+        if ONE_FIT.issuperset(named):
+            changed["noise_fits"] = 1
         results = run_structural(pipeline, plan.model_copy(update=changed), os_generator())
         return {result.id: result for result in results}
 
@@ -79,17 +84,20 @@ def test_a_correct_count_passes_every_test(mutants, audited) -> None:
     assert {result.outcome for result in results.values()} == {"pass"}
 
 
+# A sum without clipping may be infinite, and numpy warns that infinities were taken from each other.
+@pytest.mark.filterwarnings("ignore:invalid value encountered in subtract:RuntimeWarning")
 @pytest.mark.parametrize(
     ("module", "place"), [(module, at) for module, ids in QUICK.items() for at in range(len(ids))]
 )
 def test_each_audit_finds_a_planted_fault_by_the_tests_that_owe_it(mutants, audited, module, place) -> None:
     mutant = [mutant for mutant in mutants(module).MUTANTS if mutant.tier == "quick"][place]
     assert mutant.id == QUICK[module][place]
-    found = 0
+    missed = []
     for _ in range(ROUNDS):
         results = audited(mutant.pipeline(), mutant.caught_by)
-        found += {name for name, one in results.items() if one.outcome == "fail"} >= set(mutant.caught_by)
-    assert found == ROUNDS
+        if not {name for name, one in results.items() if one.outcome == "fail"} >= set(mutant.caught_by):
+            missed.append([(one.id, one.outcome, one.plain) for one in results.values()])
+    assert missed == []
 
 
 def test_every_planted_fault_is_in_a_test_and_can_be_sent_to_another_process(mutants) -> None:

@@ -102,6 +102,20 @@ def blocked(registered: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return _ran(registered, tmp_path_factory.mktemp("blocked") / "state", QuietNoise())
 
 
+@pytest.fixture(scope="session")
+def published_state(awaiting: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sam's request is signed by two people and published."""
+    home = tmp_path_factory.mktemp("published") / "state"
+    shutil.copytree(awaiting, home)
+    platform = Platform.open(home)
+    request = platform.requests("carol")[0]
+    ticks = tuple(platform.dossier("carol", request.id).body["must_tick"])
+    for who in ("carol", "dana"):
+        platform.approve(who, request.id, request.dossier_sha256, "Read and discussed.", ticks)
+    platform.publish("dana", request.id)
+    return home
+
+
 @pytest.fixture
 def desk_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], Desk]:
     """Copy a state and point the pages at the copy."""
@@ -133,6 +147,12 @@ def desk(desk_of: Callable[[Path], Desk], awaiting: Path) -> Desk:
 def blocked_desk(desk_of: Callable[[Path], Desk], blocked: Path) -> Desk:
     """One request of Sam's is blocked by the audit."""
     return desk_of(blocked)
+
+
+@pytest.fixture
+def published_desk(desk_of: Callable[[Path], Desk], published_state: Path) -> Desk:
+    """One request of Sam's is published."""
+    return desk_of(published_state)
 
 
 @pytest.fixture

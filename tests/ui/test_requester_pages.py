@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dpsynth.core.errors import Conflict
-from dpsynth.service import Limits, Platform
+from dpsynth.service import Limits
 from dpsynth.ui import rehearse
 from dpsynth.ui.words import RECALL, epsilon_band, hour_text, odds_rows
 
@@ -52,24 +51,6 @@ def labels(at: AppTest) -> list[str]:
 
 def box(at: AppTest, label: str) -> Any:
     return next(one for one in at.selectbox if one.label == label)
-
-
-@pytest.fixture(scope="session")
-def published_state(awaiting: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    home = tmp_path_factory.mktemp("published") / "state"
-    shutil.copytree(awaiting, home)
-    platform = Platform.open(home)
-    request = platform.requests("carol")[0]
-    ticks = tuple(platform.dossier("carol", request.id).body["must_tick"])
-    for who in ("carol", "dana"):
-        platform.approve(who, request.id, request.dossier_sha256, "Read and discussed.", ticks)
-    platform.publish("dana", request.id)
-    return home
-
-
-@pytest.fixture
-def published_desk(desk_of: Any, published_state: Path) -> Any:
-    return desk_of(published_state)
 
 
 # Catalogue
