@@ -15,7 +15,7 @@ from dpsynth.ui.take_along import take_along
 from dpsynth.ui.watermark import watermarked
 from dpsynth.ui.words import RESULTS, Word, escaped, local_time
 
-__all__ = ["attacks", "forget_numbers"]
+__all__ = ["attacks", "forget_numbers", "passed_in_doubt"]
 
 _HELD = "exact-numbers"
 _EVIDENCE = {
@@ -82,6 +82,8 @@ def _report(report: dict[str, Any]) -> None:
         "Each row has its own scale."
     )
     interval_chart([one for one in map(_interval, checks) if one is not None])
+    for words in filter(None, map(passed_in_doubt, checks)):
+        st.info(escaped(words), icon=":material/help:")
     table([_row(check) for check in checks])
     pictures(review_pictures(report))
 
@@ -110,6 +112,19 @@ def _interval(check: dict[str, Any]) -> Interval | None:
     limit = check["threshold"] if _own_scale(check) else None
     name = f"{check['id']} {check['name']}"
     return Interval(name, check["estimate"], check["low"], check["high"], limit)
+
+
+def passed_in_doubt(check: dict[str, Any]) -> str:
+    """What a pass does not say where the chart shows the limit inside the interval; "" elsewhere."""
+    shown = _interval(check)
+    if check["outcome"] != "pass" or shown is None or shown.limit is None:
+        return ""
+    if not shown.low < shown.limit <= shown.high:
+        return ""
+    return (
+        f"{check['id']} passed though the limit lies inside its interval: an excess of the limit was not "
+        f"shown (p {_number(check['p_value'])}), and neither was it ruled out."
+    )
 
 
 def _number(value: float | None) -> str:

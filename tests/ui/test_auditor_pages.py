@@ -11,6 +11,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dpsynth.service.attack_reports import EXPORTED
+from dpsynth.ui.audit_view import passed_in_doubt
 
 PAGES = ("ledger", "attack-reports", "verify")
 
@@ -132,6 +133,31 @@ def test_exact_numbers_of_an_attack_report_are_logged_watermarked_and_forgotten(
     assert not at.exception
     assert not [one for one in canaries if one in words(at) + tables(at)]
     assert "exact-numbers" not in at.session_state
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({}, True),
+        ({"high": 0.05}, True),
+        ({"high": 0.049}, False),
+        ({"low": 0.05}, False),
+        ({"outcome": "warn"}, False),
+        ({"threshold": None}, False),
+        ({"low": None}, False),
+        ({"details": {"epsilon_lower_bound": 0.0}}, False),
+    ],
+)
+def test_a_pass_whose_interval_holds_the_limit_is_said_to_rule_nothing_out(
+    changed: dict[str, Any], said: bool
+) -> None:
+    numbers = {"estimate": 0.01, "low": -0.02, "high": 0.07, "threshold": 0.05, "p_value": 0.31}
+    check = {"id": "R6", "name": "Exact copies", "outcome": "pass", "details": {}} | numbers | changed
+    words = (
+        "R6 passed though the limit lies inside its interval: an excess of the limit was not shown (p 0.31), "
+        "and neither was it ruled out."
+    )
+    assert passed_in_doubt(check) == (words if said else "")
 
 
 def test_an_auditor_reviews_and_objects_where_the_report_is_read(desk: Any, open_as: Any) -> None:
