@@ -41,7 +41,15 @@ def run(suite: Path, *arguments: str, **variables: str) -> tuple[int, str]:
     dropped = ("PYTEST_", "DPSYNTH_", "CHROMIUM", "COV_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments],
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-p",
+            "no:cacheprovider",
+            f"--basetemp={suite / 'kept'}",
+            *arguments,
+        ],
         cwd=suite,
         env={**kept, "PATH": str(suite / "programs"), **variables},
         capture_output=True,

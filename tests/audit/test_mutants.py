@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -45,6 +47,9 @@ QUICK = {
 
 ROUNDS = 20
 """Audits of each of them, with fresh entropy: each must find it."""
+
+BRIEF = 60
+"""Steps of a training whose rows, or whose clipping, are all that is asked about."""
 
 FITS = {"S1": 1, "S3": 1, "S7": 1, "S8": 1, "G5": 2}
 """Fits that these tests cannot do without; others get as many as the plan says."""
@@ -97,9 +102,13 @@ def test_each_audit_finds_a_planted_fault_by_the_tests_that_owe_it(
 ) -> None:
     mutant = [mutant for mutant in mutants(module).MUTANTS if mutant.tier == "quick"][place]
     assert mutant.id == QUICK[module][place]
+    make = mutant.pipeline
+    if module == "training" and {"S1", "S8"}.issuperset(mutant.caught_by):  # they count no steps
+        brief = replace(mutant.pipeline().synthesizer, steps=BRIEF)
+        make = partial(mutants(module).correct, brief)
     missed = []
     for _ in range(ROUNDS):
-        results = audited(mutant.pipeline(), mutant.caught_by)
+        results = audited(make(), mutant.caught_by)
         if not {name for name, one in results.items() if one.outcome == "fail"} >= set(mutant.caught_by):
             missed.append([(one.id, one.outcome, one.plain) for one in results.values()])
     assert missed == []

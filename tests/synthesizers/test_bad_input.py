@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -12,12 +14,23 @@ from dpsynth.core.domain import Column, Domain
 from dpsynth.core.errors import PolicyRefusal
 from dpsynth.core.unit import PrivacyUnit
 from dpsynth.mechanisms.noise import OpenDPNoise
+from dpsynth.synthesizers import diffusion
 from dpsynth.synthesizers.feasibility import refuse_if_too_large
 from dpsynth.synthesizers.registry import available, load_synthesizer
 from dpsynth.vault.curator import TableCurator
 from dpsynth.vault.table import SensitiveTable
 
 OURS = sorted(available())
+
+
+@pytest.fixture(scope="module", autouse=True)
+def shorter_teaching(short_trainings: None) -> Iterator[None]:
+    """Whether rows come out whole does not hang on how well they were learnt."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(diffusion, "_TEACHING_STEPS", 100)
+        yield
+
+
 RHO = 10**7
 ROOM = 2_000
 
