@@ -111,7 +111,9 @@ def _interval(check: dict[str, Any]) -> Interval | None:
         return None
     limit = check["threshold"] if _own_scale(check) else None
     name = f"{check['id']} {check['name']}"
-    return Interval(name, check["estimate"], check["low"], check["high"], limit)
+    # Noise must be as large as declared: its interval should hold the mark, and not stay below it.
+    mark = "declared" if check["id"] == "S4" else "limit"
+    return Interval(name, check["estimate"], check["low"], check["high"], limit, mark)
 
 
 def passed_in_doubt(report: dict[str, Any]) -> list[str]:

@@ -35,13 +35,14 @@ class Bar:
 
 @dataclass(frozen=True)
 class Interval:
-    """One statistic with its interval; ``limit`` on the same scale, or None."""
+    """One statistic with its interval; ``limit`` on the same scale, or None, under the name ``mark``."""
 
     name: str
     estimate: float
     low: float
     high: float
     limit: float | None
+    mark: str = "limit"
 
 
 def _label(title: str) -> str:
@@ -114,7 +115,7 @@ def interval_chart(intervals: Sequence[Interval]) -> None:
 
 def _interval_row(one: Interval) -> alt.LayerChart | alt.FacetChart:
     name = _label(one.name)
-    marks = [("estimate", one.estimate), ("limit", one.limit)]
+    marks = [("estimate", one.estimate), (one.mark, one.limit)]
     points = pd.DataFrame([{"Row": name, "Mark": m, "value": v} for m, v in marks if v is not None])
     span = pd.DataFrame([{"Row": name, "low": one.low, "high": one.high}])
     label = "split(datum.label, '\\n')"
@@ -122,8 +123,8 @@ def _interval_row(one: Interval) -> alt.LayerChart | alt.FacetChart:
     rows = alt.Y("Row:N", axis=axis)
     low = alt.X("low:Q", axis=alt.Axis(title=None, tickCount=5), scale=alt.Scale(zero=False, padding=14))
     interval = alt.Chart(span).mark_rule(strokeWidth=4, color="#5fa8d3").encode(y=rows, x=low, x2="high:Q")
-    names = alt.Scale(domain=["estimate", "limit"], range=["circle", "triangle-left"])
-    colors = alt.Scale(domain=["estimate", "limit"], range=["#0b3c5d", "#a4161a"])
+    names = alt.Scale(domain=["estimate", one.mark], range=["circle", "triangle-left"])
+    colors = alt.Scale(domain=["estimate", one.mark], range=["#0b3c5d", "#a4161a"])
     dots = alt.Chart(points).encode(y=rows, x="value:Q", tooltip=["Row:N", "Mark:N", "value:Q"])
     signs = dots.mark_point(filled=True, size=90, opacity=1).encode(
         shape=alt.Shape("Mark:N", scale=names, legend=None),
@@ -134,7 +135,7 @@ def _interval_row(one: Interval) -> alt.LayerChart | alt.FacetChart:
         dots.transform_filter(f"datum.Mark == '{mark}'")
         .mark_text(dy=dy, fontSize=11, color="#1b2733")
         .encode(text="Mark:N")
-        for mark, dy in (("estimate", -13), ("limit", 15))
+        for mark, dy in (("estimate", -13), (one.mark, 15))
     )
     # Room at the right for the half of the last number that stands beyond the axis.
     layers = alt.layer(interval, signs, above, below)
