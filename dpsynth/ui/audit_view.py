@@ -111,9 +111,13 @@ def _interval(check: dict[str, Any]) -> Interval | None:
         return None
     limit = check["threshold"] if _own_scale(check) else None
     name = f"{check['id']} {check['name']}"
-    # Noise must be as large as declared: its interval should hold the mark, and not stay below it.
-    mark = "declared" if check["id"] == "S4" else "limit"
+    mark = "declared" if _declares(check) else "limit"
     return Interval(name, check["estimate"], check["low"], check["high"], limit, mark)
+
+
+def _declares(check: dict[str, Any]) -> bool:
+    """Whether its mark is what should be found rather than a limit: noise must be as large as declared."""
+    return str(check["id"]) == "S4"
 
 
 def passed_in_doubt(report: dict[str, Any]) -> list[str]:
@@ -146,6 +150,8 @@ def _range(low: float | None, high: float | None) -> str:
 
 def _row(check: dict[str, Any]) -> dict[str, str]:
     limit = _number(check["threshold"])
+    if _declares(check):
+        limit = f"declared {limit}"
     if not _own_scale(check):
         limit = f"epsilon {limit}; lower bound found {_number(check['details']['epsilon_lower_bound'])}"
     return {

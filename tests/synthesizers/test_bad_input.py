@@ -21,6 +21,8 @@ from dpsynth.vault.curator import TableCurator
 from dpsynth.vault.table import SensitiveTable
 
 OURS = sorted(available())
+RHO = 10**7
+ROOM = 2_000
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -29,10 +31,6 @@ def shorter_teaching(short_trainings: None) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(diffusion, "_TEACHING_STEPS", 100)
         yield
-
-
-RHO = 10**7
-ROOM = 2_000
 
 
 def category(name: str, size: int) -> Column:

@@ -128,6 +128,7 @@ def test_exact_numbers_of_an_attack_report_are_logged_watermarked_and_forgotten(
     declared = ['"declared"' in spec for spec in drawn]
     assert declared.count(True) == 1  # the scale of noise; attacks have limits
     assert ['"limit"' in spec for spec in drawn] == [not one for one in declared]
+    assert tables(at).count(",declared 1,") == 1
     assert "Linkage by size of group" in [one.label for one in at.expander]
     assert len(desk.platform.access.looks("ada")) == looks + 1
     mark = next(one for one in at.get("html") if "review-room-mark" in one.proto.body)

@@ -65,9 +65,22 @@ def test_a_refusal_has_words_and_leaves_nothing_to_download(
 
 
 def test_the_chain_is_the_one_of_the_moment_it_was_asked_for(desk: Any, open_as: Any) -> None:
+    def entries() -> int:
+        return len(at.session_state["made-to-take-along"]["export-chain"][1].splitlines()) - 1
+
     at = press(open_as("dana", "ledger"), CHAIN)
     assert offered(at) == ["Download ledger.jsonl"]
-    assert PROOF not in [button.label for button in at.button]
+    before = entries()
+    assert before == desk.platform.book.status("dana").seq
+    desk.platform.audit_report("carol", desk.view.id)  # its look is an entry
+    at.run()
+    assert entries() == before
+    press(at, CHAIN)
+    assert entries() == desk.platform.book.status("dana").seq > before
+
+
+def test_before_any_release_is_published_there_is_no_proof_to_take_along(desk: Any, open_as: Any) -> None:
+    assert PROOF not in [button.label for button in open_as("ada", "ledger").button]
 
 
 def test_a_proof_that_was_made_for_another_release_is_not_handed_over(
